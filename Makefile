@@ -1,0 +1,51 @@
+# Every target sets up what it needs: `make run` and `make test` work on a machine that has only Python 3.11 and make.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST_ARGS ?=
+
+.PHONY: help setup run test check bench screenshot docs lock contract clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements-dev.lock pyproject.toml tools/make_venv.sh
+	PYTHON=$(PYTHON) tools/make_venv.sh $(VENV)
+	@touch $(READY)
+
+setup: $(READY) ## Make the virtual environment from the locked dependencies
+
+run: $(READY) ## Start the demo: a fleet sized ahead of its morning peak, with a page to look at
+	$(BIN)/calltide demo $(DEMO_ARGS)
+
+test: $(READY) ## Run every test that needs no control plane (real Prometheus included)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: $(READY) ## Lint, types, import directions, generated files
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tools.generate --check
+
+bench: $(READY) ## Run the benchmarks and print their tables
+	$(BIN)/python -m bench $(BENCH_ARGS)
+
+screenshot: $(READY) ## Take the README's picture of the demo's page with headless Chromium
+	$(BIN)/python -m tools.screenshot docs/images/demo.png
+
+docs: $(READY) ## Write the generated pages: policy reference, JSON schema, metrics, exit codes
+	$(BIN)/python -m tools.generate
+
+contract: $(READY) ## Generate the gRPC code from KEDA's contract
+	$(BIN)/python -m tools.generate_contract
+
+lock: $(READY) ## Lock the dependencies with hashes
+	$(BIN)/pip-compile -q --upgrade --no-emit-index-url --no-emit-trusted-host --generate-hashes --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --no-emit-index-url --no-emit-trusted-host --generate-hashes --strip-extras --allow-unsafe --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+
+clean: ## Remove what was built
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

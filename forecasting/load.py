@@ -1,0 +1,104 @@
+"""What was seen: call load of many tenants on one grid.
+
+A slot that was not observed is NaN and never zero: a scrape that failed says nothing about the calls, and a
+forecast that learns a false zero scales in on people.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.errors import ForecastInputError
+from forecasting.grid import SlotGrid
+
+Float32Array = npt.NDArray[np.float32]
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Measure(StrEnum):
+    """The two loads that can size a fleet."""
+
+    CHANNELS = "channels"
+    """Channels in use."""
+    CALL_RATE = "call_rate"
+    """Call set-ups per second."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadMatrix:
+    """One measure of many series on one grid.
+
+    `series` names the rows: tenants, or fleets where the rows are sums. `values` has shape (series, slots), float32,
+    not negative, NaN where nothing was observed.
+
+    Raises:
+        ForecastInputError: the shape does not fit, a name repeats, or a value is negative or infinite.
+    """
+
+    measure: Measure
+    series: tuple[str, ...]
+    grid: SlotGrid
+    values: Float32Array
+
+    def __post_init__(self) -> None:
+        expected = (len(self.series), self.grid.slots)
+        if self.values.shape != expected:
+            raise ForecastInputError(f"values have shape {self.values.shape}, series and grid ask for {expected}")
+        if self.values.dtype != np.float32:
+            raise ForecastInputError(f"values are {self.values.dtype}, they must be float32")
+        if len(set(self.series)) != len(self.series):
+            raise ForecastInputError("a series name repeats: one row per series")
+        with np.errstate(invalid="ignore"):
+            if np.any(self.values < 0) or np.any(np.isinf(self.values)):
+                raise ForecastInputError("a value is negative or infinite: mark it NaN where it is read")
+
+    @property
+    def observed(self) -> BoolArray:
+        """Where something was observed, shape (series, slots)."""
+        observed: BoolArray = ~np.isnan(self.values)
+        return observed
+
+    def row(self, series: str) -> Float32Array:
+        """The values of one series, shape (slots,).
+
+        Raises:
+            KeyError: no such series.
+        """
+        try:
+            values: Float32Array = self.values[self.series.index(series)]
+        except ValueError:
+            raise KeyError(series) from None
+        return values
+
+    def last_observed_s(self) -> npt.NDArray[np.int64]:
+        """End of each series' newest observed slot, epoch seconds, 0 where there is none. Shape (series,)."""
+        observed = self.observed
+        newest = self.grid.slots - np.argmax(observed[:, ::-1], axis=1) if self.grid.slots else 0
+        ends = self.grid.start_s + newest * self.grid.step_s
+        return np.where(observed.any(axis=1), ends, 0).astype(np.int64)
+
+
+def fleet_sums(load: LoadMatrix, members: Mapping[str, Sequence[str]]) -> LoadMatrix:
+    """Each fleet's total as a series of its own, since quantiles of parts do not add up to a quantile of the sum.
+
+    A slot in which any member with history so far is missing is missing in the sum as well: a partial sum would
+    look like a fall. A tenant that has not begun yet (nothing observed before) counts as absent, not as missing.
+    A member that the matrix does not know contributes nothing.
+    """
+    row_of = {name: row for row, name in enumerate(load.series)}
+    sums = np.full((len(members), load.grid.slots), np.nan, dtype=np.float32)
+    for fleet_row, tenants in enumerate(members.values()):
+        rows = [row_of[tenant] for tenant in tenants if tenant in row_of]
+        if not rows:
+            continue
+        values = load.values[rows]
+        begun = np.maximum.accumulate(~np.isnan(values), axis=1)
+        missing = (begun & np.isnan(values)).any(axis=0) | ~begun.any(axis=0)
+        total = np.where(begun, values, 0).sum(axis=0, dtype=np.float64)
+        sums[fleet_row] = np.where(missing, np.nan, total).astype(np.float32)
+    return LoadMatrix(load.measure, tuple(members), load.grid, sums)

@@ -1,0 +1,1 @@
+"""The models: each a short file behind the one contract `Forecaster`."""

@@ -1,0 +1,64 @@
+"""What a history source has to be able to do: a range for all tenants at once, and the load right now.
+
+Reading blocks, so callers do it in a thread or a worker. A source is stateless: what has been read already is the
+archive's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from forecasting.grid import SlotGrid
+from forecasting.load import LoadMatrix, Measure
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryQuery:
+    """One measure of all tenants, in the source's own query language.
+
+    `completeness` yields the share of a tenant's targets that were up; a slot below `minimum_completeness` is a gap.
+    """
+
+    measure: Measure
+    expression: str
+    tenant_label: str
+    completeness: str | None = None
+    minimum_completeness: float = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentLoad:
+    """The load right now. A tenant that could not be measured completely is not in `by_tenant`.
+
+    `measured_at_s` is the time of the oldest sample that went into it, epoch seconds.
+    """
+
+    measure: Measure
+    by_tenant: Mapping[str, float]
+    measured_at_s: float
+
+
+class HistorySource(Protocol):
+    """Somewhere that load of the past can be read."""
+
+    def read(self, query: HistoryQuery, grid: SlotGrid) -> LoadMatrix:
+        """Load of every tenant on the grid; slots without a trustworthy observation are NaN.
+
+        Raises:
+            SourceError: the source did not answer, or not with what was asked.
+        """
+        ...
+
+    def current(self, query: HistoryQuery, now_s: float) -> CurrentLoad:
+        """Load of every tenant at `now_s`.
+
+        Raises:
+            SourceError: the source did not answer.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back connections. The source is not used afterwards."""
+        ...
