@@ -1,0 +1,90 @@
+"""Which histories are kept: one dataset for each distinct question that the policies ask of a source.
+
+Fleets whose policies ask the same question share its answer, so that a source is read once for all tenants however
+many fleets there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from forecasting.archive import DatasetKey
+from forecasting.calendar import CivilCalendar
+from forecasting.load import Measure
+from forecasting.sources.protocol import HistoryQuery
+from scaler.core.fleets import FleetKey
+from scaler.policy.model import CalendarSpec, HistorySpec, PolicySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One measure of one source on one grid."""
+
+    source: str
+    query: HistoryQuery
+    step_s: int
+
+    @property
+    def key(self) -> DatasetKey:
+        """Its name in the archive."""
+        return DatasetKey.of(self.source, self.query, self.step_s)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetUse:
+    """A dataset, and what is asked of it: how far back, how far ahead, for which fleets."""
+
+    dataset: Dataset
+    look_back_s: int
+    horizon_s: int
+    members: Mapping[FleetKey, tuple[str, ...]]
+    calendars: Mapping[FleetKey, CivilCalendar]
+
+    def tenant_calendars(self) -> dict[str, CivilCalendar]:
+        """Each tenant's calendar is that of the (last) fleet that serves it."""
+        return {tenant: self.calendars[fleet] for fleet, tenants in self.members.items() for tenant in tenants}
+
+
+def civil_calendar(spec: CalendarSpec) -> CivilCalendar:
+    """A policy's calendar in the words of the forecasting room."""
+    return CivilCalendar(
+        time_zone=spec.time_zone,
+        country=spec.holidays.country if spec.holidays else None,
+        subdivision=spec.holidays.subdivision if spec.holidays else None,
+        closures=tuple(day for closure in spec.closures for day in closure.days),
+        events=tuple(day for event in spec.events for day in event.days),
+    )
+
+
+def datasets_of(history: HistorySpec) -> dict[Measure, Dataset]:
+    """The one or two datasets that a policy's history asks for."""
+    expressions = {Measure.CHANNELS: history.channels, Measure.CALL_RATE: history.call_rate}
+    return {
+        measure: Dataset(
+            history.source,
+            HistoryQuery(
+                measure, expression, history.tenant_label, history.completeness, history.minimum_completeness
+            ),
+            history.step,
+        )
+        for measure, expression in expressions.items()
+        if expression is not None
+    }
+
+
+def dataset_uses(fleets: Iterable[tuple[FleetKey, tuple[str, ...], PolicySpec]]) -> dict[Dataset, DatasetUse]:
+    """Every dataset that these fleets need, with the widest look-back and horizon that any of them asks for."""
+    uses: dict[Dataset, DatasetUse] = {}
+    for key, tenants, spec in fleets:
+        calendar = civil_calendar(spec.calendar)
+        for dataset in datasets_of(spec.history).values():
+            known = uses.get(dataset)
+            uses[dataset] = DatasetUse(
+                dataset,
+                max(spec.history.look_back, known.look_back_s if known else 0),
+                max(spec.forecast.horizon, known.horizon_s if known else 0),
+                {**(known.members if known else {}), key: tenants},
+                {**(known.calendars if known else {}), key: calendar},
+            )
+    return uses
