@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaler.cli.exit_codes import ExitCode
+from tools.metrics_page import metrics_page
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -24,6 +25,7 @@ def exit_codes_page() -> str:
 
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/exit-codes.md": exit_codes_page,
+    "docs/metrics.md": metrics_page,
 }
 
 
