@@ -63,9 +63,7 @@ def datasets_of(history: HistorySpec) -> dict[Measure, Dataset]:
     return {
         measure: Dataset(
             history.source,
-            HistoryQuery(
-                measure, expression, history.tenant_label, history.completeness, history.minimum_completeness
-            ),
+            HistoryQuery(measure, expression, history.tenant_label, history.completeness, history.minimum_completeness),
             history.step,
         )
         for measure, expression in expressions.items()

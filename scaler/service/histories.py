@@ -108,9 +108,7 @@ class Histories:
                 continue
             until_s = state.read_until_s or floor_to_step(self._clock.now_s(), dataset.step_s)
             forecasts = await self._pool.run(worker.forecast, self._forecast_request(state.use), until_s)
-            self._update(
-                dataset, forecasts=forecasts, forecast_until_s=state.read_until_s, forecast_members=members
-            )
+            self._update(dataset, forecasts=forecasts, forecast_until_s=state.read_until_s, forecast_members=members)
 
     def _forecast_request(self, use: DatasetUse) -> ForecastRequest:
         return ForecastRequest(

@@ -48,9 +48,7 @@ def roster_entry(observation: FleetObservation, policies: PolicyBook) -> RosterE
     return RosterEntry(observation, tuple(tenants), spec)
 
 
-def make_roster(
-    observations: Iterable[FleetObservation], policies: PolicyBook
-) -> Mapping[FleetKey, RosterEntry]:
+def make_roster(observations: Iterable[FleetObservation], policies: PolicyBook) -> Mapping[FleetKey, RosterEntry]:
     """Every fleet that was seen or is listed, in the order of their keys."""
     entries = (roster_entry(observation, policies) for observation in observations)
     return {entry.key: entry for entry in sorted(entries, key=lambda entry: entry.key)}

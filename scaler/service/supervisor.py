@@ -55,7 +55,7 @@ def _die_with_parent() -> None:
 
 def _start(child: _Child) -> None:
     child.process = subprocess.Popen(
-        [sys.executable, "-m", *child.command.arguments],
+        [sys.executable, "-P", "-m", *child.command.arguments],
         stdin=subprocess.DEVNULL,
         preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has one thread
     )
