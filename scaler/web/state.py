@@ -189,9 +189,9 @@ class SourceStatus:
 class KedaStats:
     """What the KEDA process reports.
 
-    `alive` is whether it reported lately; `answers`, `alone` and `refused` count since it started: `alone` those
-    given while the control plane was silent, `refused` those ended with a gRPC error. `book_age_s` is the age of the
-    answers on disk in wall-clock seconds, None before the first.
+    `alive` is whether it reported lately. Counted since it started: `answers` all numbers given, `alone` those among
+    them given while the control plane was silent, `refused` the questions ended with a gRPC error. `book_age_s` is
+    the age of the answers on disk in wall-clock seconds, None before the first.
     """
 
     alive: bool
@@ -203,7 +203,10 @@ class KedaStats:
 
 
 class StateReader(Protocol):
-    """The service as the web layer sees it. Nothing here waits, blocks or changes anything."""
+    """The service as the web layer sees it. Nothing here waits, blocks or changes anything.
+
+    `/metrics` reads it from a thread of its own, so each method hands out values that nobody changes afterwards.
+    """
 
     @property
     def version(self) -> str:

@@ -1,0 +1,153 @@
+"""The JSON API under `/api/v1`: everything that the page shows, for programs."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+
+from scaler.core.fleets import FleetKey
+from scaler.core.plan import Plan
+from scaler.web import models, ranges, views
+from scaler.web.problems import ProblemError, not_found, responses
+from scaler.web.state import FleetStatus, StateReader
+from scaler.web.urgency import rank, ranked
+
+_DAY_S = 86400
+
+Name = Annotated[str, Path(min_length=1, max_length=253)]
+_MISSING = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_INVALID = responses(HTTPStatus.UNPROCESSABLE_ENTITY)
+
+
+class FleetsQuery(BaseModel):
+    """Which fleets."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    limit: int = Field(500, ge=1, le=10_000)
+    """How many at most, the most urgent first."""
+    search: str = Field("", max_length=253)
+    """Only fleets whose namespace, name, policy, pool or tenant contains this text."""
+
+
+def api_router(state: StateReader) -> APIRouter:
+    """All endpoints. They run on the event loop, so that what they read cannot change under them."""
+    router = APIRouter(prefix="/api/v1", tags=["calltide"])
+    _add_fleets(router, state)
+    _add_one_fleet(router, state)
+    _add_policies(router, state)
+    _add_service(router, state)
+    return router
+
+
+def _add_fleets(router: APIRouter, state: StateReader) -> None:
+    @router.get("/fleets", responses=_INVALID)
+    async def fleets(asked: Annotated[FleetsQuery, Query()]) -> models.Fleets:
+        """Fleets, the most urgent first."""
+        now_s, text = state.now_s(), asked.search.casefold()
+        found = ranked(fleet for fleet in state.fleets() if _matches(fleet, text))
+        shown = [views.fleet_answer(entry, state.plan(entry.fleet.key), now_s) for entry in found[: asked.limit]]
+        return models.Fleets(now_s=now_s, total=len(found), fleets=shown)
+
+
+def _matches(fleet: FleetStatus, text: str) -> bool:
+    named = (str(fleet.key), fleet.policy, fleet.pool or "", *fleet.tenants)
+    return not text or any(text in name.casefold() for name in named)
+
+
+def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
+    path = "/fleets/{namespace}/{name}"
+
+    @router.get(path, responses=_MISSING)
+    async def fleet(namespace: Name, name: Name) -> models.FleetDetail:
+        """One fleet with its pods and what it is sized by."""
+        found = _fleet(state, namespace, name)
+        return views.fleet_detail(rank(found), state.plan(found.key), state.observation(found.key), state.now_s())
+
+    @router.get(path + "/forecast", responses=_MISSING)
+    async def forecast(namespace: Name, name: Name, asked: Annotated[ranges.ForecastQuery, Query()]) -> models.Forecast:
+        """What is to come: quantile paths from `from` (now) to `to` (the forecast's end)."""
+        key, now_s = _fleet(state, namespace, name).key, state.now_s()
+        measures = {
+            measure.value: ranges.forecast_answer(made, asked, now_s) for measure, made in state.forecast(key).items()
+        }
+        return models.Forecast(now_s=now_s, measures=measures)
+
+    @router.get(path + "/plan", responses=_MISSING)
+    async def plan(namespace: Name, name: Name) -> models.PlanAnswer:
+        """The need per slot."""
+        return views.plan_answer(_plan(state, namespace, name), state.now_s())
+
+    @router.get(path + "/explanation", responses=_MISSING)
+    async def explanation(namespace: Name, name: Name) -> models.ExplanationAnswer:
+        """Why the fleet gets its number, as a sum and in words."""
+        return views.explanation_answer(_plan(state, namespace, name), state.now_s())
+
+    @router.get(path + "/history", responses=_MISSING)
+    async def history(namespace: Name, name: Name, asked: Annotated[ranges.TimeRange, Query()]) -> models.History:
+        """The load that was measured and the pods that stood, from `from` (24 hours ago) to `to` (now)."""
+        key, now_s = _fleet(state, namespace, name).key, state.now_s()
+        start_s, end_s = ranges.resolve(asked, now_s - _DAY_S, now_s)
+        past = state.history(key)
+        if past is None:
+            nothing = models.Recorded(at_s=[], need=[], answer=[], ready=[])
+            return models.History(now_s=now_s, measures={}, recorded=nothing)
+        grid, where = ranges.cut(past.grid, start_s, end_s)
+        measures = {
+            measure.value: models.LoadPath(
+                start_s=grid.start_s, step_s=grid.step_s, values=views.numbers(values[where])
+            )
+            for measure, values in past.load.items()
+        }
+        recorded = ranges.recorded_answer(past.recorded, start_s, end_s)
+        return models.History(now_s=now_s, measures=measures, recorded=recorded)
+
+
+def _fleet(state: StateReader, namespace: str, name: str) -> FleetStatus:
+    fleets = views.by_key(state.fleets())
+    found = fleets.get(FleetKey(namespace, name))
+    if found is None:
+        raise not_found("fleet", f"{namespace}/{name}", map(str, sorted(fleets)), "name")
+    return found
+
+
+def _plan(state: StateReader, namespace: str, name: str) -> Plan:
+    fleet = _fleet(state, namespace, name)
+    plan = state.plan(fleet.key)
+    if plan is None:
+        remedy = fleet.fault or "Ask again in some seconds: the first plan is made as soon as the fleet was seen."
+        raise ProblemError(HTTPStatus.NOT_FOUND, f"There is no plan for {fleet.key} yet.", None, remedy)
+    return plan
+
+
+def _add_policies(router: APIRouter, state: StateReader) -> None:
+    @router.get("/policies")
+    async def policies() -> models.Policies:
+        """Policies in force, errors of a rejected directory, changes that wait to be confirmed."""
+        return views.policies_answer(state)
+
+    @router.get("/policies/{name}", responses=_MISSING)
+    async def policy(name: Name) -> models.Policy:
+        """One policy as it is in force, after inheritance."""
+        in_force = state.policies().in_force
+        found = in_force.get(name)
+        if found is None:
+            raise not_found("policy", name, sorted(in_force), "name")
+        sized = sorted(str(fleet.key) for fleet in state.fleets() if fleet.policy == name)
+        pools = {pool: list(tenants) for pool, tenants in found.pools.items()}
+        return models.Policy(name=name, file=found.file, spec=found.spec, pools=pools, fleets=sized)
+
+
+def _add_service(router: APIRouter, state: StateReader) -> None:
+    @router.get("/jobs")
+    async def jobs() -> models.Jobs:
+        """The service's jobs: when each last succeeded, and what the last run failed with."""
+        return models.Jobs(now_s=state.now_s(), jobs=[views.job_answer(job) for job in state.jobs()])
+
+    @router.get("/status")
+    async def status() -> models.Status:
+        """The service at a glance."""
+        return views.status_answer(state)
