@@ -1,0 +1,122 @@
+"""The `FleetAdapter` of a real cluster: six watches, and answers from their memory.
+
+Nothing here asks the API server when it is asked: `seen` says what is known, how old that is, and what is wrong.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+from scaler.clock import Clock
+from scaler.core.fleets import FleetKey
+from scaler.fleet.kubernetes import objects
+from scaler.fleet.kubernetes.api import KubernetesApi
+from scaler.fleet.kubernetes.memory import ClusterMemory
+from scaler.fleet.kubernetes.objects import Hpa, PodSeen, ReplicaSet, ScaledObject, Workload
+from scaler.fleet.kubernetes.observe import claims, newest_leads_s, observe
+from scaler.fleet.kubernetes.reflector import Reflector, Resource
+from scaler.fleet.listing import FleetListing
+from scaler.fleet.protocol import FleetsSeen
+
+SCALED_OBJECTS = Resource(
+    "ScaledObjects", "/apis/keda.sh/v1alpha1/scaledobjects", objects.scaled_object, may_be_missing=True
+)
+HPAS = Resource("HorizontalPodAutoscalers", "/apis/autoscaling/v2/horizontalpodautoscalers", objects.hpa)
+DEPLOYMENTS = Resource("Deployments", "/apis/apps/v1/deployments", objects.deployment)
+STATEFUL_SETS = Resource("StatefulSets", "/apis/apps/v1/statefulsets", objects.stateful_set)
+REPLICA_SETS = Resource("ReplicaSets", "/apis/apps/v1/replicasets", objects.replica_set, metadata_only=True)
+PODS = Resource("Pods", "/api/v1/pods", objects.pod)
+
+AnyReflector: TypeAlias = (
+    Reflector[ScaledObject] | Reflector[Hpa] | Reflector[Workload] | Reflector[ReplicaSet] | Reflector[PodSeen]
+)
+
+STOP_WITHIN_S = 5.0
+"""A thread that still waits for an answer's first byte is left behind after this: it ends at its time-out."""
+
+
+def _none_listed() -> Sequence[FleetListing]:
+    return ()
+
+
+class KubernetesFleets:
+    """Watches one cluster.
+
+    `addresses` are what ScaledObjects may call us: `host:port`, a `host`, or a suffix of either that begins with a
+    dot. `listed` yields the fleets that policies name themselves, anew at each look, since policies are reloaded.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        clock: Clock,
+        *,
+        addresses: Sequence[str],
+        listed: Callable[[], Sequence[FleetListing]] = _none_listed,
+    ) -> None:
+        self._api = api
+        self._addresses = tuple(addresses)
+        self._listed = listed
+        self._began_s = clock.now_s()
+        self._memory = memory = ClusterMemory()
+        self._reflectors: tuple[AnyReflector, ...] = (
+            Reflector(api, SCALED_OBJECTS, memory.scaled_objects, clock),
+            Reflector(api, HPAS, memory.hpas, clock),
+            Reflector(api, DEPLOYMENTS, memory.deployments, clock),
+            Reflector(api, STATEFUL_SETS, memory.stateful_sets, clock),
+            Reflector(api, REPLICA_SETS, memory.replica_sets, clock),
+            Reflector(api, PODS, memory.pods, clock),
+        )
+        self._threads: list[threading.Thread] = []
+
+    async def start(self) -> None:
+        """Begin to watch, each kind in a thread of its own."""
+        for reflector in self._reflectors:
+            # Daemons: a read that cannot be woken must not keep the process alive.
+            thread = threading.Thread(target=reflector.run, name=f"watch-{reflector.resource.title}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    async def stop(self) -> None:
+        """Stop watching and give back connections."""
+        for reflector in self._reflectors:
+            reflector.stop()
+        await asyncio.to_thread(self._close)
+
+    def seen(self) -> FleetsSeen:
+        """All fleets of ours. What a broken watch told last stays, with its age and the problem."""
+        health = [reflector.health() for reflector in self._reflectors]
+        problems = list(dict.fromkeys(one.problem for one in health if one.problem is not None))
+        awaited = [r.resource.title for r, one in zip(self._reflectors, health, strict=True) if not one.listed]
+        if awaited and not problems:
+            problems = [f"the first list of {', '.join(awaited)} is awaited"]
+        observed_at_s = min(self._began_s if one.heard_s is None else one.heard_s for one in health)
+        memory = self._memory
+        with memory.lock:
+            fleets = {
+                claim.key: observe(memory, claim, observed_at_s, settled=not awaited)
+                for claim in claims(memory, self._addresses, self._listed())
+            }
+        return FleetsSeen(fleets, observed_at_s, complete=not problems, problem="; ".join(problems) or None)
+
+    def pod_leads_s(self) -> Mapping[FleetKey, tuple[float, ...]]:
+        """Seconds from creation to the first Ready of each fleet's newest pods (at most 200), oldest first."""
+        memory = self._memory
+        with memory.lock:
+            # The owners' first list comes after the pods' as often as before: until then nobody is gone.
+            if all(reflector.health().listed for reflector in self._reflectors):
+                memory.drop_leads_of_the_gone()
+            return {
+                claim.key: newest_leads_s(memory, claim) for claim in claims(memory, self._addresses, self._listed())
+            }
+
+    def _close(self) -> None:
+        self._api.close()
+        until_s = time.monotonic() + STOP_WITHIN_S
+        for thread in self._threads:
+            thread.join(max(0.0, until_s - time.monotonic()))
+        self._threads.clear()
