@@ -17,3 +17,7 @@ class MetadataError(KedaExternalScalerError):
 
 class ServerConfigurationError(KedaExternalScalerError):
     """The server's address or certificates cannot be used."""
+
+
+class StatsError(KedaExternalScalerError):
+    """The statistics file cannot be read or written. Answers go on."""
