@@ -67,9 +67,10 @@ class Explanation:
     """Why a fleet gets its number.
 
     `need_after` is the index of the contribution whose total is the need; what follows it turns need into answer.
+    `binding` is the part that set the need, `cut_by` the limits that lowered it.
 
     Raises:
-        CalltideError: the contributions do not add up.
+        CalltideError: the contributions do not add up, or none of them gives the need.
     """
 
     contributions: tuple[Contribution, ...]
@@ -84,6 +85,8 @@ class Explanation:
     data_age_s: float | None
     lead_s: float
     summary: str
+    warnings: tuple[str, ...] = ()
+    """What somebody should mend, in sentences; none of them changes the number."""
 
     def __post_init__(self) -> None:
         total = 0
@@ -91,6 +94,18 @@ class Explanation:
             total += step.pods
             if total != step.total:
                 raise CalltideError(f"{step.part}: {step.pods:+d} pods give {total}, not {step.total}")
+        if not 0 <= self.need_after < len(self.contributions):
+            raise CalltideError(f"need_after {self.need_after} points outside {len(self.contributions)} contributions")
+
+    @property
+    def need(self) -> int:
+        """The running total that is the need."""
+        return self.contributions[self.need_after].total
+
+    @property
+    def answer(self) -> int:
+        """The last running total."""
+        return self.contributions[-1].total
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,8 +113,14 @@ class Plan:
     """A fleet's decision at `made_at_s`.
 
     `need` is serving pods wanted now; `answer` what KEDA is told; `alone` what it is told once calltide's control
-    plane is silent and nobody can recall a draining pod. `path` (slots,) int32 is the need per slot of `grid` with
-    the lead already counted in: pods asked for at a slot's start stand when the load of the lead window comes.
+    plane is silent and nobody can recall a draining pod. `path` (slots,) int32 is the highest need of any instant of
+    each slot of `grid`, with the lead already counted in: pods asked for in a slot stand when the load of the lead
+    window comes. It knows forecast, schedule, minimum and maximum; what is measured now is in `need` alone.
+    `sized_ahead` says whether a forecast is in the path; `unmet_pods` how many pods the highest slot would need
+    beyond the maximum.
+
+    Raises:
+        CalltideError: need or answer are not those of the explanation, or the path does not fit its grid.
     """
 
     fleet: FleetKey
@@ -111,3 +132,12 @@ class Plan:
     grid: SlotGrid
     path: npt.NDArray[np.int32]
     explanation: Explanation
+    sized_ahead: bool = True
+    unmet_pods: int = 0
+
+    def __post_init__(self) -> None:
+        told = (self.explanation.need, self.explanation.answer)
+        if told != (self.need, self.answer):
+            raise CalltideError(f"{self.fleet}: need and answer are {(self.need, self.answer)}, explained are {told}")
+        if self.path.shape != (self.grid.slots,) or self.path.dtype != np.int32:
+            raise CalltideError(f"{self.fleet}: the path is {self.path.dtype} {self.path.shape}, not int32 per slot")

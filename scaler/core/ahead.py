@@ -1,0 +1,97 @@
+"""What the forecast asks for: pods per slot, and the most that any instant of the lead window needs.
+
+A pod that is asked for now takes calls one lead from now, so the need of now is the largest of the window. A cold
+forecast is a guess and asks for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.forecast import Trust
+from forecasting.grid import SlotGrid
+from forecasting.load import Measure
+from scaler.core import wording
+from scaler.core.capacity import IntArray, peakedness, pods_for_call_rate, pods_for_channels
+from scaler.core.fleet_forecast import FleetForecast, MeasurePath
+from scaler.core.inputs import PlanInputs
+from scaler.policy.durations import format_duration
+from scaler.policy.model import CapacitySpec
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ahead:
+    """The forecast's part: `pods` now with a sentence, and `path` (slots,) with the lead counted in."""
+
+    pods: int
+    sentence: str
+    grid: SlotGrid
+    path: IntArray
+
+
+def forecast_ahead(inputs: PlanInputs) -> Ahead | None:
+    """What the forecast asks for, None when there is none that may size the fleet now."""
+    forecast = inputs.forecast
+    if forecast is None or forecast.trust is Trust.COLD:
+        return None
+    by_measure = {
+        measure: pods_of_path(inputs.policy.capacity, measure, path)
+        for measure, path in forecast.paths.items()
+        if measure in inputs.wanted_measures
+    }
+    grid, lead_s = forecast.grid, inputs.lead.seconds
+    first = max(0, grid.index_of(inputs.now_s))
+    end = min(grid.slots, grid.index_of(inputs.now_s + lead_s) + 1)
+    if not by_measure or first >= end:
+        return None
+    pods = np.maximum.reduce(list(by_measure.values()))
+    slot = first + int(np.argmax(pods[first:end]))
+    largest = max(by_measure, key=lambda measure: int(by_measure[measure][slot]))
+    return Ahead(
+        pods=int(pods[slot]),
+        sentence=_sentence(inputs, forecast, largest, slot, int(pods[slot])),
+        grid=grid,
+        path=window_maximum(pods, 1 + _ceil_div(lead_s, grid.step_s)),
+    )
+
+
+def pods_of_path(capacity: CapacitySpec, measure: Measure, path: MeasurePath) -> IntArray:
+    """Pods per slot, with safety counted once: the policy's quantile at target occupancy, or a grade of service."""
+    if measure is Measure.CALL_RATE:
+        return pods_for_call_rate(capacity, path.upper)
+    if capacity.grade_of_service is not None:
+        return pods_for_channels(capacity, path.median, peakedness(path.median, path.deviation))
+    return pods_for_channels(capacity, path.upper)
+
+
+def window_maximum(values: IntArray, width: int) -> IntArray:
+    """The largest of each value and the `width - 1` after it, as far as there are any. Shape of `values`."""
+    if not values.size:
+        return values
+    padded = np.pad(values, (0, width - 1), mode="edge")
+    result: npt.NDArray[np.int64] = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    return result
+
+
+def _ceil_div(value: float, step: int) -> int:
+    return -int(-value // step)
+
+
+def _sentence(inputs: PlanInputs, forecast: FleetForecast, measure: Measure, slot: int, pods: int) -> str:
+    capacity, path = inputs.policy.capacity, forecast.paths[measure]
+    at_s = max(inputs.now_s, float(forecast.grid.start_s + slot * forecast.grid.step_s))
+    when = "now" if at_s <= inputs.now_s else f"at {wording.civil_time(at_s, inputs.policy.calendar.time_zone)}"
+    if measure is Measure.CHANNELS and capacity.grade_of_service is not None:
+        median = path.median[slot : slot + 1]
+        z = peakedness(median, path.deviation[slot : slot + 1]).item()
+        seen = f"{wording.load(measure, median.item())} (median, peakedness {z:.2g})"
+    else:
+        quantile = f"{100 * forecast.quantile:g} % quantile"
+        seen = f"{wording.load(measure, path.upper[slot].item())} ({quantile})"
+    return (
+        f"The forecast sees {seen} {when}, the most within the lead of {format_duration(inputs.lead.seconds)}: "
+        f"{wording.pods(pods)} {wording.per_pod(capacity, measure)}."
+    )

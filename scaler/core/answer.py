@@ -1,0 +1,76 @@
+"""From the need to the number that KEDA is told.
+
+The HPA counts pods, serving or not, so pods that are inside its target and neither serve nor can be recalled come on
+top of the need. They are counted over pod UIDs, never as a difference of two counts that were read at two times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scaler.core import wording
+from scaler.core.fleets import FleetObservation, Pod, PodState
+
+_OUTSIDE = frozenset({PodState.RELEASED, PodState.TERMINATING, PodState.TERMINAL})
+_RECALLABLE = frozenset({PodState.DRAINING, PodState.DRAINED})
+
+
+@dataclass(frozen=True, slots=True)
+class PodsApart:
+    """Pods inside the target that do not count as serving.
+
+    `failed` are those replaced now, `failed_waiting` those beyond the budget; `recallable` drain for a shrink.
+    """
+
+    replacing: int
+    failed: int
+    failed_waiting: int
+    recallable: int
+
+    @property
+    def not_serving(self) -> int:
+        """Pods that neither serve nor can be recalled, as far as they are replaced now."""
+        return self.replacing + self.failed
+
+    @property
+    def sentence(self) -> str:
+        """What they are."""
+        parts = []
+        if self.replacing:
+            parts.append(f"{wording.pods(self.replacing)} on the way out with a successor to come")
+        if self.failed:
+            parts.append(f"{wording.pods(self.failed)} failed")
+        return f"Inside the target but not serving: {' and '.join(parts)}."
+
+
+def pods_apart(observation: FleetObservation, need: int) -> PodsApart:
+    """Sort the pods inside the current target by whether they serve.
+
+    Starting pods will serve. Failed ones are replaced within a budget of one, or a tenth of the need, so that a bad
+    image cannot double a fleet.
+    """
+    inside = _inside_target(observation)
+    replacing = sum(pod.replacing for pod in inside)
+    failed = sum(pod.state is PodState.FAILED and not pod.replacing for pod in inside)
+    replaced = min(failed, max(1, need // 10))
+    recallable = sum(pod.state in _RECALLABLE and not pod.replacing for pod in inside)
+    return PodsApart(replacing, replaced, failed - replaced, recallable)
+
+
+def _inside_target(observation: FleetObservation) -> list[Pod]:
+    """The pods that the target's number counts, each UID once.
+
+    A rollout leaves pods of the old revision standing beyond the target while their deletion is refused. Of those,
+    the ones that do not serve are the surplus: their successors are there already.
+    """
+    standing = {pod.uid: pod for pod in observation.pods if pod.state not in _OUTSIDE}
+    surplus = len(standing) - observation.spec_replicas
+    if surplus <= 0:
+        return list(standing.values())
+    old = [pod for pod in standing.values() if not pod.current_revision]
+    outside = {pod.uid for pod in sorted(old, key=_serves_least)[:surplus]}
+    return [pod for uid, pod in standing.items() if uid not in outside]
+
+
+def _serves_least(pod: Pod) -> tuple[bool, bool, bool, str]:
+    return (not pod.replacing, pod.state is not PodState.FAILED, pod.state not in _RECALLABLE, pod.uid)
