@@ -94,7 +94,10 @@ class QuantileForecast:
 class Forecaster(Protocol):
     """The one contract of every forecasting model."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """How the model is called in results."""
+        ...
 
     def forecast(
         self,

@@ -1,0 +1,117 @@
+"""What training leaves behind, and how a chunk of series is seen through it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.grid import Int64Array, SlotGrid
+from forecasting.load import BoolArray
+from forecasting.models.chunks import Chunk
+from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of
+from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
+from forecasting.models.spread import ResidualLaw, hour_of_day, level_class
+from forecasting.models.week_layout import FloatArray
+from forecasting.models.weekly_profile import learn_profile
+
+_SMOOTH_LAST_WEEK_S = 1800
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SeriesLearnt:
+    """What was learnt of each series.
+
+    `half_width` (series,) smoothing of the profile, slots; `spread` (series, 24) typical residual by local hour, root
+    scale; `dispersion` (series,) of the count law; `counted` (series,) whether its values are whole events.
+    """
+
+    half_width: Int64Array
+    special: SpecialDays
+    spread: FloatArray
+    dispersion: FloatArray
+    counted: BoolArray
+
+    def rows(self, rows: Int64Array) -> SeriesLearnt:
+        """The same for some of the series."""
+        return SeriesLearnt(
+            self.half_width[rows],
+            self.special.rows(rows),
+            self.spread[rows],
+            self.dispersion[rows],
+            self.counted[rows],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Learnt:
+    """Everything that a forecast needs besides the history itself. A few kilobytes, and a few hundred per series."""
+
+    names: tuple[str, ...]
+    grid: SlotGrid
+    series: SeriesLearnt
+    correction: Correction
+    residuals: ResidualLaw
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """A chunk with its profile in place, ready to be read at any origin.
+
+    `doubt` (series, slots) is the standard deviation that special days add, None without any.
+    """
+
+    chunk: Chunk
+    past: Past
+    doubt: FloatArray | None
+
+
+def view(chunk: Chunk, roots: FloatArray, half_width: Int64Array, special: SpecialDays, first_week: int) -> View:
+    """See a chunk's history: `roots` (series, slots of history), the profile kept from `first_week` on."""
+    layout = chunk.layout
+    ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
+    smooth_slots = round(_SMOOTH_LAST_WEEK_S / layout.step_s)
+    profile = learn_profile(ordinary, chunk.weekend, half_width, first_week=first_week, smooth_slots=smooth_slots)
+    kinds = chunk.kinds[:, first_week * 7 :]
+    level, doubt = place_special_days(profile.level, kinds, chunk.weekend[-1], special)
+    is_special = chunk.kinds[:, layout.day] > 0
+    past = past_of(layout, profile, chunk.weekend, roots, _by_slot(level, chunk, first_week), is_special)
+    return View(chunk, past, None if doubt is None else np.nan_to_num(_by_slot(doubt, chunk, first_week)))
+
+
+def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int) -> FloatArray:
+    """Values (series, kept weeks, slots_per_week) at each slot of the grid; NaN before the kept weeks."""
+    cell = chunk.layout.cell - first_week * chunk.layout.slots_per_week
+    kept = cell >= 0
+    values = np.full((weekly.shape[0], cell.size), np.nan, dtype=np.float32)
+    values[:, kept] = weekly.reshape(weekly.shape[0], -1)[:, cell[kept]]
+    return values
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Centre:
+    """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,)."""
+
+    root: FloatArray
+    spread: FloatArray
+    horizon: Int64Array
+
+    def quantiles(self, residuals: ResidualLaw, wanted: tuple[float, ...]) -> FloatArray:
+        """Root quantiles, shape (series, origins, leads, wanted)."""
+        scaled = residuals.quantiles(self.horizon, level_class(self.root), wanted)
+        quantiles: FloatArray = self.root[..., None] + self.spread[..., None] * scaled
+        return quantiles
+
+
+def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int64Array, leads: Int64Array) -> Centre:
+    """Forecast the slots `leads` (leads,) after each origin (origins,); lead 0 is the first slot ahead."""
+    layout = seen.past.layout
+    targets = np.minimum(origins[:, None] + leads, layout.day.size - 1)
+    leads_s = (leads + 1) * layout.step_s
+    base, features = base_and_features(seen.past, origins, targets)
+    root = correction.at(base, features, leads_s)
+    hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
+    width = spread[:, hours]
+    if seen.doubt is not None:
+        width = np.hypot(width, seen.doubt[:, targets])
+    return Centre(root, width, horizon_class(leads_s))

@@ -1,0 +1,105 @@
+"""From quantile paths to a forecast that keeps its promises: what every model does before and after its own work."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.calendar import CivilCalendar
+from forecasting.errors import ForecastInputError
+from forecasting.forecast import QuantileForecast
+from forecasting.grid import Int64Array, SlotGrid
+from forecasting.load import LoadMatrix
+from forecasting.models.trust import Evidence, assess, is_cold
+from forecasting.models.week_layout import FloatArray
+
+_WEEK_S = 7 * 86400
+_LARGEST = np.float32(1e38)
+
+
+def check_inputs(history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid) -> None:
+    """Whether history, calendars and horizon belong together.
+
+    Raises:
+        ForecastInputError: they do not.
+    """
+    if len(calendars) != len(history.series):
+        raise ForecastInputError(f"{len(calendars)} calendars for {len(history.series)} series: one for each is needed")
+    if horizon.step_s != history.grid.step_s:
+        raise ForecastInputError(
+            f"horizon has a step of {horizon.step_s} s, the history one of {history.grid.step_s} s"
+        )
+    if horizon.start_s < history.grid.end_s:
+        raise ForecastInputError(
+            f"horizon starts at {horizon.start_s}, before the history ends at {history.grid.end_s}"
+        )
+
+
+def joined(history: SlotGrid, horizon: SlotGrid) -> SlotGrid:
+    """The grid of history, horizon and what may lie between."""
+    return SlotGrid(history.start_s, history.step_s, (horizon.end_s - history.start_s) // history.step_s)
+
+
+def finish(
+    history: LoadMatrix,
+    horizon: SlotGrid,
+    quantiles: tuple[float, ...],
+    values: FloatArray,
+    model: str,
+    scored: tuple[Int64Array, Int64Array, Int64Array] | None = None,
+) -> QuantileForecast:
+    """Make the forecast: paths (series, slots, quantiles) in order, cold series without one, trust with its reasons.
+
+    `scored` are, per series, the slots of the last day that were compared with forecasts made before, and how many
+    of them lay above and below the band; without it the band is not judged.
+    """
+    nothing = np.zeros(len(history.series), dtype=np.int64)
+    span_s, slots = _observed_span(history)
+    evidence = Evidence(span_s, slots, _missed_slots(history), *(scored or (nothing, nothing, nothing)))
+    trust, reasons = assess(evidence, history.grid.step_s)
+    np.clip(values, np.float32(0.0), _LARGEST, out=values)
+    np.maximum.accumulate(values, axis=2, out=values)
+    values[is_cold(span_s, slots)] = np.nan
+    newest = history.last_observed_s()
+    return QuantileForecast(
+        history.measure,
+        history.series,
+        horizon,
+        quantiles,
+        values,
+        history.grid.end_s,
+        newest,
+        trust,
+        reasons,
+        model,
+    )
+
+
+def _observed_span(history: LoadMatrix) -> tuple[Int64Array, Int64Array]:
+    """Seconds from the first observed slot to the issue, and the number of observed slots. Each (series,)."""
+    if history.grid.slots == 0:
+        nothing = np.zeros(len(history.series), dtype=np.int64)
+        return nothing, nothing
+    observed = history.observed
+    slots = observed.sum(axis=1, dtype=np.int64)
+    first = np.argmax(observed, axis=1)
+    return np.where(slots > 0, (history.grid.slots - first) * history.grid.step_s, 0), slots
+
+
+def _missed_slots(history: LoadMatrix) -> npt.NDArray[np.int64]:
+    """Slots since the newest observation that were observed a week earlier, or that have no earlier week. (series,)."""
+    week = _WEEK_S // history.grid.step_s
+    recent = min(history.grid.slots, week)
+    if recent == 0:
+        return np.zeros(len(history.series), dtype=np.int64)
+    observed = ~np.isnan(history.values[:, -recent:])
+    silent = ~np.logical_or.accumulate(observed[:, ::-1], axis=1)[:, ::-1]
+    usual = np.ones_like(observed)
+    before = history.values[:, max(0, history.grid.slots - 2 * week) : history.grid.slots - week]
+    if before.shape[1] > 0:
+        usual[:, -before.shape[1] :] = ~np.isnan(before)
+    # Silent for a whole week: then the week before says nothing about what is usual.
+    missed = np.where(silent.all(axis=1), recent, (silent & usual).sum(axis=1))
+    return missed.astype(np.int64)

@@ -1,0 +1,147 @@
+"""What an ordinary week looks like, as it was known at the start of each week.
+
+An exponentially weighted mean per weekday and slot of day, kept as a sum and a weight, so that a gap only lets both
+fade and is never a zero. The value for a week uses the weeks before it and nothing else, so the profile at any past
+origin can be read off afterwards without fitting again: residuals against it are honest forecasts' residuals.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from forecasting.grid import Int64Array
+from forecasting.load import BoolArray
+from forecasting.models.week_layout import FloatArray
+
+WEEKLY_FADE = np.float32(0.75)
+"""What a week counts for when it is one week older."""
+DAILY_FADE = np.float32(0.85)
+"""What a day counts for in the profile of its day group when it is one day older."""
+BANDWIDTHS_S = (0, 900, 1800, 3600, 7200)
+"""Half-widths of the smoothing that a series may choose from."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WeeklyProfile:
+    """Ordinary level per cell on the root scale, NaN where nothing was learnt before that week.
+
+    `first_week` is the layout's week that index 0 stands for. `level` and `last_week` have shape
+    (series, weeks, slots_per_week); `last_week` is the smoothed value a week before, on ordinary days only. `daily`
+    has shape (series, days, 2, slots_per_day): the profile of working days and of the weekend as of each day's start.
+    """
+
+    first_week: int
+    level: FloatArray
+    last_week: FloatArray
+    daily: FloatArray
+
+
+def learn_profile(
+    ordinary: FloatArray, weekend: tuple[int, ...], half_widths: Int64Array, *, first_week: int, smooth_slots: int
+) -> WeeklyProfile:
+    """Learn from roots (series, weeks, slots_per_week) with special days already NaN; `half_widths` (series,) slots."""
+    total, weight = weekly_sums(ordinary, first_week)
+    level = np.empty_like(total)
+    for width in np.unique(half_widths):
+        rows = np.flatnonzero(half_widths == width)
+        level[rows] = smoothed_mean(total[rows], weight[rows], int(width))
+    before = np.full_like(level, np.nan)
+    from_week = max(first_week, 1)
+    seen = ordinary[:, from_week - 1 : ordinary.shape[1] - 1]
+    before[:, from_week - first_week :] = _smoothed(seen, smooth_slots)
+    return WeeklyProfile(first_week, level, before, _daily_profiles(ordinary, weekend, first_week))
+
+
+def weekly_sums(ordinary: FloatArray, first_week: int) -> tuple[FloatArray, FloatArray]:
+    """Weighted sums and weights of each cell over the weeks before, for the weeks from `first_week` on."""
+    series, weeks, cells = ordinary.shape
+    sums = np.empty((series, weeks - first_week, cells), dtype=np.float32)
+    weights = np.empty_like(sums)
+    total, weight = np.zeros((2, series, cells), dtype=np.float32)
+    for week in range(weeks):
+        if week >= first_week:
+            sums[:, week - first_week], weights[:, week - first_week] = total, weight
+        seen = ordinary[:, week]
+        known = ~np.isnan(seen)
+        total *= WEEKLY_FADE
+        weight *= WEEKLY_FADE
+        np.add(total, seen, out=total, where=known)
+        weight += known
+    return sums, weights
+
+
+def _smoothed(values: FloatArray, half_width: int) -> FloatArray:
+    known = ~np.isnan(values)
+    return smoothed_mean(np.where(known, values, np.float32(0.0)), known.astype(np.float32), half_width)
+
+
+def smoothed_mean(sums: FloatArray, weights: FloatArray, half_width: int) -> FloatArray:
+    """Mean over the neighbouring slots of the week, NaN where the cell itself has no weight.
+
+    Sums and weights are smoothed apart, so that a gap or closed hours beside the cell pull nothing down.
+    """
+    own = weights > 0
+    if half_width > 0:
+        sums, weights = _triangle(sums, half_width), _triangle(weights, half_width)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        mean: FloatArray = np.where(own, sums / weights, np.float32(np.nan))
+    return mean
+
+
+def _triangle(values: FloatArray, half_width: int) -> FloatArray:
+    """Triangular kernel around the circular last axis, as two running means."""
+    narrow = max(1, half_width // 2)
+    once = _box(values.astype(np.float64), narrow)
+    return _box(once, narrow).astype(np.float32)
+
+
+def _box(values: npt.NDArray[np.float64], half_width: int) -> npt.NDArray[np.float64]:
+    size = values.shape[-1]
+    around = np.arange(-half_width - 1, size + half_width) % size
+    running = np.cumsum(values[..., around], axis=-1)
+    window = 2 * half_width + 1
+    mean: npt.NDArray[np.float64] = (running[..., window:] - running[..., :-window]) / window
+    return mean
+
+
+def _daily_profiles(ordinary: FloatArray, weekend: tuple[int, ...], first_week: int) -> FloatArray:
+    series, weeks, cells = ordinary.shape
+    slots = cells // 7
+    days = ordinary.reshape(series, weeks * 7, slots)
+    profiles = np.empty((series, (weeks - first_week) * 7, 2, slots), dtype=np.float32)
+    total, weight = np.zeros((2, series, 2, slots), dtype=np.float32)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        for day in range(weeks * 7):
+            if day >= first_week * 7:
+                np.divide(total, weight, out=profiles[:, day - first_week * 7])
+            group = int(day % 7 in weekend)
+            seen = days[:, day]
+            known = ~np.isnan(seen)
+            if not known.any():
+                continue
+            total[:, group] *= DAILY_FADE
+            weight[:, group] *= DAILY_FADE
+            np.add(total[:, group], seen, out=total[:, group], where=known)
+            weight[:, group] += known
+    return profiles
+
+
+def choose_half_widths(ordinary: FloatArray, step_s: int, weeks: int) -> Int64Array:
+    """The smoothing (slots) with the least one-week-ahead squared error over the last weeks. Shape (series,)."""
+    candidates = sorted({round(width / step_s) for width in BANDWIDTHS_S})
+    first_week = max(0, ordinary.shape[1] - weeks)
+    sums, weights = weekly_sums(ordinary, first_week)
+    seen = ordinary[:, first_week:]
+    errors = np.stack([_squared_error(seen, smoothed_mean(sums, weights, width)) for width in candidates])
+    chosen: Int64Array = np.asarray(candidates, dtype=np.int64)[np.argmin(errors, axis=0)]
+    return chosen
+
+
+def _squared_error(seen: FloatArray, level: FloatArray) -> npt.NDArray[np.float64]:
+    both: BoolArray = ~(np.isnan(seen) | np.isnan(level))
+    difference = np.where(both, seen - level, np.float32(0.0)).astype(np.float64)
+    error: npt.NDArray[np.float64] = np.einsum("swc,swc->s", difference, difference)
+    return error
