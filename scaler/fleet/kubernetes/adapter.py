@@ -47,7 +47,9 @@ class KubernetesFleets:
     """Watches one cluster.
 
     `addresses` are what ScaledObjects may call us: `host:port`, a `host`, or a suffix of either that begins with a
-    dot. `listed` yields the fleets that policies name themselves, anew at each look, since policies are reloaded.
+    dot; without any, every external trigger that names a policy is ours. With `namespaces`, only fleets in these are
+    kept (the watches are of the whole cluster all the same). `listed` yields the fleets that policies name
+    themselves, anew at each look, since policies are reloaded.
     """
 
     def __init__(
@@ -55,7 +57,8 @@ class KubernetesFleets:
         api: KubernetesApi,
         clock: Clock,
         *,
-        addresses: Sequence[str],
+        addresses: Sequence[str] = (),
+        namespaces: Sequence[str] = (),
         listed: Callable[[], Sequence[FleetListing]] = _none_listed,
     ) -> None:
         self._api = api
@@ -64,12 +67,12 @@ class KubernetesFleets:
         self._began_s = clock.now_s()
         self._memory = memory = ClusterMemory()
         self._reflectors: tuple[AnyReflector, ...] = (
-            Reflector(api, SCALED_OBJECTS, memory.scaled_objects, clock),
-            Reflector(api, HPAS, memory.hpas, clock),
-            Reflector(api, DEPLOYMENTS, memory.deployments, clock),
-            Reflector(api, STATEFUL_SETS, memory.stateful_sets, clock),
-            Reflector(api, REPLICA_SETS, memory.replica_sets, clock),
-            Reflector(api, PODS, memory.pods, clock),
+            Reflector(api, SCALED_OBJECTS, memory.scaled_objects, clock, namespaces),
+            Reflector(api, HPAS, memory.hpas, clock, namespaces),
+            Reflector(api, DEPLOYMENTS, memory.deployments, clock, namespaces),
+            Reflector(api, STATEFUL_SETS, memory.stateful_sets, clock, namespaces),
+            Reflector(api, REPLICA_SETS, memory.replica_sets, clock, namespaces),
+            Reflector(api, PODS, memory.pods, clock, namespaces),
         )
         self._threads: list[threading.Thread] = []
 

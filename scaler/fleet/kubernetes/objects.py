@@ -26,13 +26,10 @@ STATE_ANNOTATION = "calltide.io/state"
 
 @dataclass(frozen=True, slots=True)
 class ExternalTrigger:
-    """A trigger of type `external` or `external-push`, with the keys that we read."""
+    """A trigger of type `external` or `external-push`: whom it calls, and with what."""
 
     address: str
-    policy: str | None
-    tenant: str | None
-    tenants: str | None
-    pool: str | None
+    metadata: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +166,11 @@ def pod(item: JsonObject) -> PodSeen | None:
     )
 
 
+def namespace_of(item: JsonObject) -> str:
+    """The namespace that the object lies in."""
+    return _text(_map(item, "metadata").get("namespace"))
+
+
 def uid_of(item: JsonObject) -> str:
     """The object's UID, which no later object of the same name has."""
     return _text(_map(item, "metadata").get("uid"))
@@ -201,9 +203,8 @@ def _workload(item: JsonObject, kind: str, revision: str) -> Workload:
 
 
 def _external_trigger(metadata: JsonObject) -> ExternalTrigger:
-    keys = ("policy", "tenant", "tenants", "pool")
-    policy, tenant, tenants, pool = (_text(metadata.get(key)).strip() or None for key in keys)
-    return ExternalTrigger(_text(metadata.get("scalerAddress")).strip(), policy, tenant, tenants, pool)
+    texts = {key: value for key, value in metadata.items() if isinstance(value, str)}
+    return ExternalTrigger(texts.get("scalerAddress", "").strip(), texts)
 
 
 def _paused(annotations: JsonObject) -> bool:

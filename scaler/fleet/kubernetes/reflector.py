@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Generic, TypeVar
@@ -21,7 +21,7 @@ import structlog
 from scaler.clock import Clock
 from scaler.fleet.kubernetes.api import ApiError, ApiRefusedError, GoneError, JsonObject, KubernetesApi
 from scaler.fleet.kubernetes.memory import Sink
-from scaler.fleet.kubernetes.objects import continue_of, items_of, uid_of, version_of
+from scaler.fleet.kubernetes.objects import continue_of, items_of, namespace_of, uid_of, version_of
 
 Record = TypeVar("Record")
 
@@ -56,10 +56,21 @@ class Health:
 
 
 class Reflector(Generic[Record]):
-    """Keeps a sink equal to what the API server has of one resource. `run` is the body of a thread."""
+    """Keeps a sink equal to what the API server has of one resource. `run` is the body of a thread.
 
-    def __init__(self, api: KubernetesApi, resource: Resource[Record], sink: Sink[Record], clock: Clock) -> None:
+    With `namespaces`, what lies in others is dropped as it arrives.
+    """
+
+    def __init__(
+        self,
+        api: KubernetesApi,
+        resource: Resource[Record],
+        sink: Sink[Record],
+        clock: Clock,
+        namespaces: Collection[str] = (),
+    ) -> None:
         self.resource = resource
+        self._namespaces = frozenset(namespaces)
         self._api, self._sink, self._clock = api, sink, clock
         self._stop = threading.Event()
         self._version: str | None = None
@@ -165,6 +176,8 @@ class Reflector(Generic[Record]):
         self._version = version_of(item) or self._version
 
     def _strip(self, item: JsonObject) -> Record | None:
+        if self._namespaces and namespace_of(item) not in self._namespaces:
+            return None
         try:
             return self.resource.strip(item)
         except (KeyError, TypeError, ValueError) as error:

@@ -80,8 +80,15 @@ def test_an_address_matches_whole_or_by_a_suffix_that_begins_with_a_dot(address,
     assert bool(fleets_of(*whole(triggers=[bare]), addresses=(known,))) is matches
 
 
+def test_without_known_addresses_whatever_names_a_policy_is_ours():
+    bare = {"type": "external", "metadata": {"scalerAddress": "10.0.0.7:9090", "policy": "voice"}}
+    assert "exactly one of" in fleets_of(*whole(triggers=[bare]), addresses=())[ACME].fault
+    assert fleets_of(*whole(triggers=[bare])) == {}
+    assert fleets_of(*whole(triggers=[FOREIGN]), addresses=()) == {}
+
+
 def test_tenants_and_pools_are_read_from_the_trigger():
-    by_list = {"type": "external", "metadata": kube.trigger()["metadata"] | {"tenants": "b, a,,b "}}
+    by_list = {"type": "external", "metadata": kube.trigger()["metadata"] | {"tenants": "b, a,b "}}
     del by_list["metadata"]["tenant"]
     by_pool = {"type": "external", "metadata": by_list["metadata"] | {"pool": "small"}}
     del by_pool["metadata"]["tenants"]
@@ -99,9 +106,14 @@ def without(key):
 @pytest.mark.parametrize(
     ("triggers", "words"),
     [
-        ([without("policy")], ("no key 'policy'", "add policy: NAME")),
-        ([without("tenant")], ("names no tenant", "exactly one of tenant, tenants and pool")),
-        ([kube.trigger(pool="small")], ("tenant and pool", "exactly one")),
+        ([without("policy")], ("metadata.policy is missing", "name a policy")),
+        ([without("tenant")], ("exactly one of tenant, tenants and pool", "none of them")),
+        ([kube.trigger(pool="small")], ("metadata.tenant and metadata.pool", "exactly one")),
+        ([kube.trigger(polcy="x")], ("metadata.polcy is not a key", "did you mean")),
+        (
+            [without("policy") | {"metadata": {**without("policy")["metadata"], "policyFromEnv": "P"}}],
+            ("write policy:",),
+        ),
         ([kube.trigger(), kube.trigger()], ("2 triggers", "keep one")),
     ],
 )

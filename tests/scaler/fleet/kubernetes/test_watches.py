@@ -74,6 +74,17 @@ def test_a_scaled_object_that_comes_later_finds_pods_that_were_there_before(clus
     wait_for(lambda: FleetKey("voice", "second") not in fleets.seen().fleets, "its deletion")
 
 
+def test_what_lies_in_other_namespaces_is_dropped_when_namespaces_are_named(cluster, watch):
+    elsewhere = kube.scaled_object("second", target="acme")
+    elsewhere["metadata"]["namespace"] = "other"
+    cluster.put(elsewhere)
+    everywhere, here = watch(cluster), watch(cluster, namespaces=("voice",))
+    assert fleet_when(everywhere, lambda f: len(f.pods) == 2, "the first list")
+    assert fleet_when(here, lambda f: len(f.pods) == 2, "the first list")
+    assert set(everywhere.seen().fleets) == {ACME, FleetKey("other", "second")}
+    assert set(here.seen().fleets) == {ACME}
+
+
 def test_after_410_nothing_that_changed_unseen_is_lost(cluster, watch):
     fleets = watch(cluster)
     fleet_when(fleets, lambda f: len(f.pods) == 2, "the first list")
