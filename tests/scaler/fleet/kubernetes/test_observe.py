@@ -109,7 +109,7 @@ def without(key):
         ([without("policy")], ("metadata.policy is missing", "name a policy")),
         ([without("tenant")], ("exactly one of tenant, tenants and pool", "none of them")),
         ([kube.trigger(pool="small")], ("metadata.tenant and metadata.pool", "exactly one")),
-        ([kube.trigger(polcy="x")], ("metadata.polcy is not a key", "did you mean")),
+        ([kube.trigger(polcy="x")], ("'polcy' is not a key", "did you mean policy?")),
         (
             [without("policy") | {"metadata": {**without("policy")["metadata"], "policyFromEnv": "P"}}],
             ("write policy:",),
