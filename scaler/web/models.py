@@ -123,6 +123,8 @@ class FleetDetail(Fleet):
     """The tenants' time zone."""
     quantile: float | None
     """The forecast's quantile that sizes the fleet."""
+    maximum_data_age_s: float | None
+    """Data older than this are missing, and the answer is held."""
     pod_capacity: dict[str, float]
     """What one pod carries at most, per measure."""
 

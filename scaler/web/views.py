@@ -50,6 +50,7 @@ def fleet_detail(
         ],
         time_zone=spec.calendar.time_zone if spec else None,
         quantile=_sizing_quantile(spec),
+        maximum_data_age_s=spec.reactive.maximum_data_age if spec else None,
         pod_capacity=_pod_capacity(spec),
     )
 
