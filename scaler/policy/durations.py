@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+from scaler.policy.words import shown
+
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_PART = re.compile(r"(\d{1,9})([smhdw])")
-_WHOLE = re.compile(r"(?:\d{1,9}[smhdw])+")
+_PART = re.compile(r"([0-9]{1,9})([smhdw])")
+_WHOLE = re.compile(r"(?:[0-9]{1,9}[smhdw])+")
+_LONGEST = 60
 
 
 def parse_duration(value: object) -> int:
@@ -17,9 +20,9 @@ def parse_duration(value: object) -> int:
     """
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and _WHOLE.fullmatch(value.strip()):
+    if isinstance(value, str) and len(value) <= _LONGEST and _WHOLE.fullmatch(value.strip()):
         return sum(int(count) * _UNITS_S[unit] for count, unit in _PART.findall(value))
-    raise ValueError(f"{value!r} is not a duration; write it like '90s', '5m', '4h', '2d', '8w' or '1h30m'")
+    raise ValueError(f"{shown(value)} is not a duration; write it like '90s', '5m', '4h', '2d', '8w' or '1h30m'")
 
 
 def format_duration(seconds: float) -> str:

@@ -1,77 +1,35 @@
 """The policy: everything an SRE may say about how a fleet is sized, and nothing else.
 
 These models are the single source of the JSON Schema, the reference in the docs and the nearest-name hints of
-errors, so each field carries its meaning, its unit and its default here. A policy names no host and no secret:
-`history.source` refers to a source of the service's own configuration.
+errors, so each field carries its meaning, its unit, its default and an example here. A policy names no host and no
+secret: `history.source` refers to a source of the service's own configuration.
 """
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
-from zoneinfo import available_timezones
+from functools import lru_cache
+from typing import Annotated, Literal, Self
 
 import holidays
-from cronsim import CronSim, CronSimError
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import Field, model_validator
 
-from scaler.policy.durations import parse_duration
-
-API_VERSION = "calltide.io/v1"
-
-_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]*[a-z0-9])?")
-
-
-def _known_time_zone(name: str) -> str:
-    if name not in available_timezones():
-        raise ValueError(f"{name!r} is not an IANA time zone; write it like 'Europe/Berlin'")
-    return name
-
-
-def _kubernetes_name(name: str) -> str:
-    if not _NAME.fullmatch(name) or len(name) > 63:
-        raise ValueError(f"{name!r} is not a name: lower-case letters, digits, '-' and '.', at most 63")
-    return name
-
-
-def _cron_that_fires(expression: str) -> str:
-    # Any start will do: the question is whether the fields are well formed and can ever match.
-    try:
-        next(CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)))
-    except (CronSimError, StopIteration):
-        raise ValueError(f"{expression!r} is not five cron fields that ever match, like '30 8 * * 1-5'") from None
-    return expression
-
-
-Seconds = Annotated[
-    int,
-    BeforeValidator(parse_duration),
-    Field(json_schema_extra={"type": ["string", "integer"], "examples": ["90s", "5m", "4h", "8w"]}),
-]
-"""A duration in whole seconds, written '90s', '5m', '4h', '2d', '8w' or as a number of seconds."""
-
-Cron = Annotated[str, AfterValidator(_cron_that_fires)]
-TimeZone = Annotated[str, AfterValidator(_known_time_zone)]
-Name = Annotated[str, AfterValidator(_kubernetes_name)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Pods = Annotated[int, Field(ge=0, le=10_000)]
-
-
-class PolicyModel(BaseModel):
-    """Common behaviour: camelCase in YAML, unknown fields refused, values frozen."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
+from scaler.policy.durations import format_duration
+from scaler.policy.fields import (
+    Cron,
+    Day,
+    FieldsError,
+    Instant,
+    Pods,
+    PodsAtLeastOne,
+    Share,
+    TimeZone,
+)
+from scaler.policy.fields import Name as Name
+from scaler.policy.fields import PolicyModel as PolicyModel
+from scaler.policy.fields import Seconds as Seconds
+from scaler.policy.words import did_you_mean, shown
 
 
 class Mode(StrEnum):
@@ -89,18 +47,21 @@ class Statistic(StrEnum):
     MAXIMUM = "maximum"
 
 
+Query = Annotated[str, Field(min_length=1, max_length=10_000)]
+
+
 class HistorySpec(PolicyModel):
     """Where the load of the past is read."""
 
-    source: Name = "default"
+    source: Name = Field("default", examples=["prometheus-main"])
     """Name of a source in the service's configuration."""
-    channels: str | None = None
+    channels: Query | None = Field(None, examples=["sum by (tenant) (asterisk_channels_count)"])
     """Query that yields the channels in use of every tenant: PromQL, LogQL, or for a file source a column."""
-    call_rate: str | None = None
+    call_rate: Query | None = Field(None, examples=["sum by (tenant) (rate(asterisk_calls_count[5m]))"])
     """Query that yields the call set-ups per second of every tenant."""
     tenant_label: str = Field("tenant", min_length=1, max_length=200)
     """Label of the query's result that names the tenant."""
-    completeness: str | None = None
+    completeness: Query | None = Field(None, examples=['avg by (tenant) (up{job="asterisk"})'])
     """Query that yields, per tenant, the share of its targets that were up. A slot with too few is a gap."""
     minimum_completeness: Share = 0.9
     """Share of targets that must be up for a slot to count as observed."""
@@ -114,24 +75,29 @@ class HistorySpec(PolicyModel):
     @model_validator(mode="after")
     def _step_divides_the_hour(self) -> Self:
         if 3600 % self.step:
-            raise ValueError(f"step of {self.step} s does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h")
+            raise FieldsError(
+                f"{format_duration(self.step)} does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h", "step"
+            )
         return self
+
+
+Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class CalendarEvent(PolicyModel):
     """A local day, or a run of days, that follows no weekly habit."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Label = Field(examples=["Company outing"])
     """What happens, for the explanation."""
-    first: date = Field(alias="from")
+    first: Day = Field(alias="from", examples=["2026-12-24"])
     """First local day."""
-    last: date | None = Field(None, alias="to")
+    last: Day | None = Field(None, alias="to", examples=["2026-12-26"])
     """Last local day; the same day when left out."""
 
     @model_validator(mode="after")
     def _ends_after_it_begins(self) -> Self:
-        if self.last is not None and not self.first <= self.last <= self.first + timedelta(days=366):
-            raise ValueError(f"'to' {self.last} must lie on or after 'from' {self.first}, at most a year later")
+        if self.last is not None and not 0 <= (self.last - self.first).days <= 366:
+            raise FieldsError(f"{self.last} must lie on or after 'from' {self.first}, at most a year later", "to")
         return self
 
     @property
@@ -141,35 +107,41 @@ class CalendarEvent(PolicyModel):
         return tuple(self.first + timedelta(days=n) for n in range((last - self.first).days + 1))
 
 
+@lru_cache(maxsize=1)
+def _countries() -> dict[str, list[str]]:
+    return holidays.list_supported_countries(include_aliases=True)
+
+
 class HolidaySpec(PolicyModel):
     """Public holidays, by the codes of the `holidays` library."""
 
-    country: str
+    country: str = Field(examples=["US"])
     """ISO 3166-1 alpha-2 code, like US."""
-    subdivision: str | None = None
+    subdivision: str | None = Field(None, examples=["NY"])
     """Subdivision code, like NY."""
 
     @model_validator(mode="after")
     def _known(self) -> Self:
-        supported = holidays.list_supported_countries(include_aliases=True)
+        supported = _countries()
         if self.country not in supported:
-            raise ValueError(f"country {self.country!r} is not known; use an ISO code like 'US' or 'DE'")
+            near = did_you_mean(self.country, supported, list_up_to=0)
+            raise FieldsError(f"{shown(self.country)} is no known country; use an ISO code like 'US'.{near}", "country")
         if self.subdivision is not None and self.subdivision not in supported[self.country]:
-            known = ", ".join(supported[self.country]) or "none"
-            raise ValueError(f"subdivision {self.subdivision!r} of {self.country} is not known; known: {known}")
+            near = did_you_mean(self.subdivision, supported[self.country]) or " Leave it out."
+            raise FieldsError(f"{shown(self.subdivision)} is no subdivision of {self.country}.{near}", "subdivision")
         return self
 
 
 class CalendarSpec(PolicyModel):
     """The civil time in which the working day repeats."""
 
-    time_zone: TimeZone = "UTC"
+    time_zone: TimeZone = Field("UTC", examples=["Europe/Berlin"])
     """IANA time zone of the tenants."""
     holidays: HolidaySpec | None = None
     """Public holidays."""
-    events: tuple[CalendarEvent, ...] = ()
+    events: tuple[CalendarEvent, ...] = Field((), max_length=1000)
     """Days that follow no weekly habit."""
-    closures: tuple[CalendarEvent, ...] = ()
+    closures: tuple[CalendarEvent, ...] = Field((), max_length=1000)
     """Days without business."""
 
 
@@ -192,11 +164,11 @@ class GradeOfService(PolicyModel):
 class CapacitySpec(PolicyModel):
     """What a pod carries."""
 
-    channels_per_pod: int | None = Field(None, ge=1, le=100_000)
+    channels_per_pod: int | None = Field(None, ge=1, le=100_000, examples=[120])
     """Channels that a pod can carry. Required when history has channels."""
-    call_setups_per_second_per_pod: float | None = Field(None, gt=0, le=10_000)
+    call_setups_per_second_per_pod: float | None = Field(None, gt=0, le=10_000, examples=[25])
     """Call set-ups per second that a pod can carry. Required when history has a call rate."""
-    target_occupancy: float | None = Field(None, gt=0, le=1)
+    target_occupancy: float | None = Field(None, gt=0, le=1, examples=[0.75])
     """Share of a pod's capacity that is planned to be used (default 0.8). Excludes `gradeOfService`."""
     grade_of_service: GradeOfService | None = None
     """Size the channels by blocking instead of by occupancy. Excludes `targetOccupancy`."""
@@ -204,7 +176,11 @@ class CapacitySpec(PolicyModel):
     @model_validator(mode="after")
     def _safety_counts_once(self) -> Self:
         if self.target_occupancy is not None and self.grade_of_service is not None:
-            raise ValueError("targetOccupancy and gradeOfService both add safety; keep one of them")
+            raise FieldsError(
+                "targetOccupancy and gradeOfService both add safety; keep one (null drops what is inherited)",
+                "targetOccupancy",
+                "gradeOfService",
+            )
         return self
 
     @property
@@ -240,43 +216,43 @@ class ReactiveSpec(PolicyModel):
 class ScheduledMinimum(PolicyModel):
     """At least so many pods while a window of civil time is open."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Label = Field(examples=["Spring campaign"])
     """What it is for, for the explanation."""
-    cron: Cron
+    cron: Cron = Field(examples=["30 7 * * 1-5"])
     """When the window opens: five cron fields in civil time, which daylight-saving changes neither skip nor repeat."""
-    duration: Seconds = Field(alias="for", ge=60, le=7 * 86400)
+    duration: Seconds = Field(alias="for", ge=60, le=7 * 86400, examples=["4h"])
     """How long the window stays open."""
-    min_pods: Annotated[int, Field(ge=1, le=10_000)]
+    min_pods: PodsAtLeastOne = Field(examples=[12])
     """Pods that must stand while it is open."""
-    time_zone: TimeZone | None = None
+    time_zone: TimeZone | None = Field(None, examples=["Europe/London"])
     """Civil time of `cron`; the calendar's when left out."""
-    owner: str = Field("", max_length=200)
+    owner: str = Field("", max_length=200, examples=["marketing@example.com"])
     """Whom to ask about it."""
-    expires: AwareDatetime | None = None
+    expires: Instant | None = Field(None, examples=["2026-12-24T18:00:00+01:00"])
     """After this instant the entry does nothing; write it with an offset or Z."""
 
 
 class InhibitWindow(PolicyModel):
     """Civil time in which no pod is retired."""
 
-    name: str = Field(min_length=1, max_length=200)
+    name: Label = Field(examples=["Monday opening"])
     """What it is for."""
-    cron: Cron
+    cron: Cron = Field(examples=["0 7 * * 1"])
     """When the window opens, five cron fields in the calendar's civil time."""
-    duration: Seconds = Field(alias="for", ge=60, le=7 * 86400)
+    duration: Seconds = Field(alias="for", ge=60, le=7 * 86400, examples=["4h"])
     """How long the window stays open."""
 
 
 class GuardrailSpec(PolicyModel):
     """Limits on what the forecast may ask for. They never cut the reactive floor."""
 
-    max_step: Annotated[int, Field(ge=1, le=10_000)] | None = None
+    max_step: PodsAtLeastOne | None = Field(None, examples=[10])
     """Pods that the forecast's part may rise by in one step of 15 s."""
     priority: int = Field(0, ge=-1000, le=1000)
     """Who goes first when the cluster's launch budget is short: the higher number."""
     confirm_change_above: float = Field(0.5, ge=0, le=100)
     """A policy change that moves a fleet's need by more than this share waits for `calltide policy confirm`."""
-    inhibit: tuple[InhibitWindow, ...] = ()
+    inhibit: tuple[InhibitWindow, ...] = Field((), max_length=200)
     """When nothing is retired."""
 
 
@@ -303,27 +279,16 @@ class RetirementSpec(PolicyModel):
     """Pods of a fleet that may drain at the same time."""
     pod_gate: Literal["asterisk", "none"] = "asterisk"
     """How a pod refuses new calls itself. `none` needs `acceptedRisk`."""
-    accepted_risk: str | None = Field(None, max_length=1000)
+    accepted_risk: str | None = Field(None, max_length=1000, examples=["The proxies shut the front gate first."])
     """Why it is accepted that a late call may reach a draining pod. Only with `podGate: none`."""
 
     @model_validator(mode="after")
     def _risk_is_written_down(self) -> Self:
         if self.pod_gate == "none" and not self.accepted_risk:
-            raise ValueError("podGate: none lets a late call reach a draining pod; say why in acceptedRisk")
+            raise FieldsError("none lets a late call reach a draining pod; say why in acceptedRisk", "podGate")
         if self.pod_gate != "none" and self.accepted_risk:
-            raise ValueError("acceptedRisk belongs to podGate: none only; remove it")
+            raise FieldsError("it belongs to 'podGate: none' only; remove it", "acceptedRisk")
         return self
-
-
-class PolicyMetadata(PolicyModel):
-    """Who the document is."""
-
-    name: Name
-    """Name that a trigger's `policy` refers to, unique over the directory."""
-    labels: dict[str, str] = {}
-    """Free labels; calltide does not read them."""
-    annotations: dict[str, str] = {}
-    """Free annotations; calltide does not read them."""
 
 
 class PolicySpec(PolicyModel):
@@ -343,11 +308,11 @@ class PolicySpec(PolicyModel):
     """How long a new pod takes."""
     reactive: ReactiveSpec = ReactiveSpec()
     """The floor under every answer."""
-    schedule: tuple[ScheduledMinimum, ...] = ()
+    schedule: tuple[ScheduledMinimum, ...] = Field((), max_length=200)
     """Minimums by civil time."""
-    min_pods: Annotated[int, Field(ge=1, le=10_000)] = 1
+    min_pods: PodsAtLeastOne = 1
     """Never fewer pods."""
-    max_pods: Annotated[int, Field(ge=1, le=10_000)] = 100
+    max_pods: PodsAtLeastOne = 100
     """Never more pods asked for."""
     guardrails: GuardrailSpec = GuardrailSpec()
     """Limits on the forecast's part."""
@@ -355,69 +320,32 @@ class PolicySpec(PolicyModel):
     """When and how a pod may leave."""
 
     @model_validator(mode="after")
-    def _measures_have_capacities(self) -> Self:
+    def _fields_fit_together(self) -> Self:
         if self.min_pods > self.max_pods:
-            raise ValueError(
-                f"minPods {self.min_pods} is above maxPods {self.max_pods}; raise maxPods or lower minPods"
+            raise FieldsError(
+                f"minPods {self.min_pods} is above maxPods {self.max_pods}; raise maxPods or lower minPods",
+                "minPods",
+                "maxPods",
             )
         history, capacity = self.history, self.capacity
         if history.channels is None and history.call_rate is None:
-            raise ValueError("history has neither channels nor callRate; name at least one query")
-        if (history.channels is None) != (capacity.channels_per_pod is None):
-            raise ValueError("history.channels and capacity.channelsPerPod belong together; give both or neither")
-        if (history.call_rate is None) != (capacity.call_setups_per_second_per_pod is None):
-            raise ValueError(
-                "history.callRate and capacity.callSetupsPerSecondPerPod belong together; give both or neither"
+            raise FieldsError(
+                "there is neither channels nor callRate; name at least one query",
+                "history.channels",
+                "history.callRate",
             )
+        pairs = (
+            (history.channels, capacity.channels_per_pod, "channels", "channelsPerPod"),
+            (history.call_rate, capacity.call_setups_per_second_per_pod, "callRate", "callSetupsPerSecondPerPod"),
+        )
+        for query, per_pod, query_name, per_pod_name in pairs:
+            if query is not None and per_pod is None:
+                fields = (f"history.{query_name}", f"capacity.{per_pod_name}")
+                raise FieldsError(f"it needs capacity.{per_pod_name}; say what a pod carries", *fields)
+            if query is None and per_pod is not None:
+                fields = (f"capacity.{per_pod_name}", f"history.{query_name}")
+                raise FieldsError(f"it needs the query history.{query_name}; give it or remove this", *fields)
         if capacity.grade_of_service is not None and history.channels is None:
-            raise ValueError("gradeOfService sizes channels; it needs history.channels")
+            fields = ("capacity.gradeOfService", "history.channels")
+            raise FieldsError("it sizes channels and needs history.channels; give it or use targetOccupancy", *fields)
         return self
-
-
-class ListedFleet(PolicyModel):
-    """A fleet that no ScaledObject points to: watched in `observe`, and the simulated fleets of the demo."""
-
-    namespace: Name = "default"
-    """Namespace of the ScaledObject that would point here, or of the workload."""
-    name: Name
-    """Name of the ScaledObject that would point here, or of the workload."""
-    tenants: tuple[str, ...] = Field(min_length=1, max_length=10_000)
-    """Tenants whose calls the fleet serves."""
-
-
-class Override(PolicyModel):
-    """Fields that differ for one fleet, one tenant or one pool."""
-
-    fleet: str | None = None
-    """`namespace/name` of the fleet."""
-    tenant: str | None = None
-    """Name of the tenant (fleets that serve this tenant alone)."""
-    spec: dict[str, Any]
-    """Any fields of the policy; what is left out is inherited."""
-
-    @model_validator(mode="after")
-    def _one_target(self) -> Self:
-        if (self.fleet is None) == (self.tenant is None):
-            raise ValueError("name either a fleet or a tenant")
-        return self
-
-
-class PolicyDocument(PolicyModel):
-    """One YAML document of the policy directory, before inheritance."""
-
-    api_version: Literal["calltide.io/v1"]
-    """Always `calltide.io/v1`."""
-    kind: Literal["Policy"]
-    """Always `Policy`."""
-    metadata: PolicyMetadata
-    """The policy's name."""
-    extends: Name | None = None
-    """Another policy whose spec this one inherits; without it the built-in defaults."""
-    spec: dict[str, Any] = {}
-    """Any fields of the policy; what is left out is inherited. Mappings merge, lists and scalars replace."""
-    pools: dict[Name, tuple[str, ...]] = {}
-    """Named groups of tenants that share a fleet; a trigger refers to one by `pool`."""
-    fleets: tuple[ListedFleet, ...] = ()
-    """Fleets that no ScaledObject points to."""
-    overrides: tuple[Override, ...] = ()
-    """Fields that differ for one fleet or tenant."""
