@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -111,4 +111,13 @@ class Forecaster(Protocol):
         `calendars` has one entry per series. The forecast is issued at the end of the history's grid, uses nothing
         after it, and draws `horizon` (same step, beginning at or after that end).
         """
+        ...
+
+
+@runtime_checkable
+class TrainableForecaster(Forecaster, Protocol):
+    """A model whose learning is worth keeping: trained once a day, it forecasts many times from newer history."""
+
+    def trained(self, history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Forecaster:
+        """Learn from the history. The result forecasts the same series, with the same calendars, for about a day."""
         ...

@@ -5,21 +5,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from forecasting.forecast import Forecaster
+from forecasting.forecast import Forecaster, TrainableForecaster
 from forecasting.models.seasonal_naive import SeasonalNaive
 from forecasting.models.seasonal_profile import SeasonalProfile
 
-MODELS: Mapping[str, Callable[[], Forecaster]] = {
-    "seasonal-profile": SeasonalProfile,
-    "seasonal-naive": SeasonalNaive,
-}
-"""Every model by its name."""
+_PROFILE, _NAIVE = SeasonalProfile(), SeasonalNaive()
 
-DEFAULT_MODEL = "seasonal-profile"
+MODELS: Mapping[str, Forecaster] = {_PROFILE.name: _PROFILE, _NAIVE.name: _NAIVE}
+"""Every model by its name. They hold no state, so that one of each serves all."""
+
+DEFAULT_MODEL = _PROFILE.name
 
 
-def default_forecaster() -> Forecaster:
+def default_forecaster() -> TrainableForecaster:
     """The model that sizes fleets unless somebody asks for another."""
-    return MODELS[DEFAULT_MODEL]()
+    return _PROFILE

@@ -31,25 +31,26 @@ _ABSOLUTE_PENALTY = 50.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Running:
-    """Sums up to each slot, so that the mean over any window is two look-ups. Shapes (series, slots + 1)."""
+    """Sums from slot `first` up to each slot, so that the mean over any window is two look-ups: (series, slots + 1)."""
 
+    first: int
     total: Float64Array
     count: npt.NDArray[np.int32]
 
     @classmethod
-    def of(cls, values: FloatArray) -> Running:
-        """Of values (series, slots), NaN where missing."""
+    def of(cls, values: FloatArray, first: int) -> Running:
+        """Of values (series, slots) that begin at slot `first`, NaN where missing."""
         known = ~np.isnan(values)
         total = np.zeros((values.shape[0], values.shape[1] + 1))
         count = np.zeros(total.shape, dtype=np.int32)
         np.cumsum(np.where(known, values, np.float32(0.0)), axis=1, dtype=np.float64, out=total[:, 1:])
         np.cumsum(known, axis=1, dtype=np.int32, out=count[:, 1:])
-        return cls(total, count)
+        return cls(first, total, count)
 
     def mean(self, start: Int64Array, end: Int64Array) -> FloatArray:
         """Mean over the slots [start, end), 0 where nothing was observed. Shape (series, *start.shape)."""
         last = self.total.shape[1] - 1
-        start, end = np.clip(start, 0, last), np.clip(end, 0, last)
+        start, end = np.clip(start - self.first, 0, last), np.clip(end - self.first, 0, last)
         count = self.count[:, end] - self.count[:, start]
         mean: FloatArray = ((self.total[:, end] - self.total[:, start]) / np.maximum(count, 1)).astype(np.float32)
         return mean
@@ -84,28 +85,33 @@ def past_of(
     special: BoolArray,
 ) -> Past:
     """Prepare the look-ups. `roots` (series, slots of history) are the observed roots."""
-    slots = roots.shape[1]
-    days = layout.day[:slots] - profile.first_week * 7
     weekend_slot = np.isin(layout.time.weekday, weekend)
+    first = int(np.argmax(layout.day >= profile.first_week * 7))
+    kept = slice(first, roots.shape[1])
+    days = layout.day[kept] - profile.first_week * 7
     # Where a weekday is new, its day group as of that day's start stands in: a young series has recent deviations too.
-    kept = days >= 0
-    daily = np.full(roots.shape, np.nan, dtype=np.float32)
-    daily[:, kept] = profile.daily[
-        :, days[kept], weekend_slot[:slots][kept].astype(np.int64), layout.time.slot_of_day[:slots][kept]
-    ]
-    known_base = np.where(np.isnan(base[:, :slots]), daily, base[:, :slots])
-    deviation = roots - known_base
-    observed_base = np.where(np.isnan(deviation), np.float32(np.nan), known_base)
+    known_base = base[:, kept]
+    if np.isnan(known_base).any():
+        daily = profile.daily[:, days, weekend_slot[kept].astype(np.int64), layout.time.slot_of_day[kept]]
+        known_base = np.where(np.isnan(known_base), daily, known_base)
+    deviation = Running.of(roots[:, kept] - known_base, first)
+    ordinary = deviation
+    if special[:, kept].any():
+        ordinary = Running.of(np.where(special[:, kept], np.float32(np.nan), roots[:, kept] - known_base), first)
+    known = ~np.isnan(roots)
+    typical = np.where(known, roots, np.float32(0.0)).sum(axis=1, keepdims=True) / np.maximum(
+        known.sum(axis=1, keepdims=True), 1
+    )
     return Past(
         layout,
         profile,
         weekend_slot,
         base,
         special,
-        Running.of(deviation),
-        Running.of(np.where(special[:, :slots], np.float32(np.nan), deviation)),
-        Running.of(observed_base),
-        Running.of(roots).mean(np.zeros(1, dtype=np.int64), np.full(1, slots, dtype=np.int64)),
+        deviation,
+        ordinary,
+        Running.of(np.where(known[:, kept], known_base, np.float32(np.nan)), first),
+        typical.astype(np.float32),
     )
 
 

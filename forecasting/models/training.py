@@ -34,8 +34,8 @@ from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import choose_half_widths, smoothed_mean, weekly_sums
 
 _REPLAYED_S = 28 * 86400
-_WEEKS_KEPT = 7
-"""Weeks of the profile that a replay needs: four of origins, one of look-back, and parts of two."""
+_WEEKS_KEPT = 6
+"""Weeks of the profile that a replay needs: four of origins, one of look-back, and what is left of the newest."""
 _WEEKS_TO_CHOOSE = 4
 _BETWEEN_ORIGINS_S = 5 * 3600
 """Not a divisor of the day, so that origins fall on every hour of it."""
@@ -188,7 +188,7 @@ def _collect(
     flat = np.concatenate([residual.reshape(residual.shape[0], -1) for residual in residuals], axis=1)
     spread = hourly_spread(flat, np.concatenate([hour.ravel() for hour in hours]), seen.past.typical[:, 0])
     for half, residual, hour, forecast in zip(halves, residuals, hours, forecasts, strict=True):
-        scaled: FloatArray = residual / spread[:, hour]
+        scaled = (residual / spread[:, hour]).astype(np.float32)
         counts.add(scaled, horizon_class(half.leads_s), level_class(forecast))
     return spread
 

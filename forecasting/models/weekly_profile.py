@@ -94,17 +94,29 @@ def smoothed_mean(sums: FloatArray, weights: FloatArray, half_width: int) -> Flo
 def _triangle(values: FloatArray, half_width: int) -> FloatArray:
     """Triangular kernel around the circular last axis, as two running means."""
     narrow = max(1, half_width // 2)
-    once = _box(values.astype(np.float64), narrow)
-    return _box(once, narrow).astype(np.float32)
-
-
-def _box(values: npt.NDArray[np.float64], half_width: int) -> npt.NDArray[np.float64]:
-    size = values.shape[-1]
-    around = np.arange(-half_width - 1, size + half_width) % size
-    running = np.cumsum(values[..., around], axis=-1)
-    window = 2 * half_width + 1
-    mean: npt.NDArray[np.float64] = (running[..., window:] - running[..., :-window]) / window
+    window = 2 * narrow + 1
+    around = np.concatenate([values[..., -2 * narrow :], values, values[..., : 2 * narrow]], axis=-1)
+    mean: FloatArray = _running_sum(_running_sum(around, window), window) / np.float32(window * window)
     return mean
+
+
+def _running_sum(values: FloatArray, window: int) -> FloatArray:
+    """Sums over `window` neighbours of the last axis, which gets shorter by window - 1.
+
+    By doubling: sums of 2, 4, 8 … neighbours, put together by the bits of the window. A cumulative sum would be one
+    long chain of additions, several times slower, and needs double precision.
+    """
+    size = values.shape[-1] - window + 1
+    total = np.zeros((*values.shape[:-1], size), dtype=np.float32)
+    block, width, done = values, 1, 0
+    while done < window:
+        if window & width:
+            total += block[..., done : done + size]
+            done += width
+        if done < window:
+            block = block[..., :-width] + block[..., width:]
+            width *= 2
+    return total
 
 
 def _daily_profiles(ordinary: FloatArray, weekend: tuple[int, ...], first_week: int) -> FloatArray:
