@@ -22,6 +22,7 @@ _DROP = 40.0
 # Elements per pass: 80 nodes each, so that the working set stays inside the processor's cache.
 _CHUNK = 2048
 _STEPS = 60
+_SMALLEST_LOAD = 1e-100
 
 
 def blocking(load: npt.ArrayLike, servers: npt.ArrayLike) -> FloatArray:
@@ -108,7 +109,8 @@ def _in_chunks(
     """The function of every element with a load; 0 where there is none."""
     result = np.zeros(loads.shape)
     busy = np.flatnonzero(loads > 0)
-    a, x = loads.ravel()[busy], counts.ravel()[busy]
+    # A load that is too small to divide by is as good as this one.
+    a, x = np.maximum(loads.ravel()[busy], _SMALLEST_LOAD), counts.ravel()[busy]
     for first in range(0, busy.size, _CHUNK):
         part = slice(first, first + _CHUNK)
         result.ravel()[busy[part]] = function(a[part], x[part])
