@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from forecasting.forecast import Trust
 from forecasting.grid import SlotGrid
@@ -69,10 +68,13 @@ def pods_of_path(capacity: CapacitySpec, measure: Measure, path: MeasurePath) ->
 
 def window_maximum(values: IntArray, width: int) -> IntArray:
     """The largest of each value and the `width - 1` after it, as far as there are any. Shape of `values`."""
-    if not values.size:
-        return values
-    padded = np.pad(values, (0, width - 1), mode="edge")
-    result: npt.NDArray[np.int64] = np.lib.stride_tricks.sliding_window_view(padded, width).max(axis=1)
+    result = values.copy()
+    reach = 1
+    # Each pass joins two windows to one, so that an hour of minutes takes six.
+    while reach < width:
+        shift = min(reach, width - reach)
+        np.maximum(result[:-shift], result[shift:], out=result[:-shift])
+        reach += shift
     return result
 
 

@@ -49,16 +49,21 @@ def scheduled_minimum(
     return min(found, key=lambda window: (-window.min_pods, window.opens_s, window.name), default=None)
 
 
+@lru_cache(maxsize=1024)
 def scheduled_path(
-    entries: Sequence[ScheduledMinimum], time_zone: str, grid: SlotGrid, lead_s: float
+    entries: tuple[ScheduledMinimum, ...], time_zone: str, grid: SlotGrid, lead_s: float
 ) -> npt.NDArray[np.int64]:
-    """The largest scheduled minimum that any instant of a slot, or of the lead after it, asks for. Shape (slots,)."""
+    """The largest scheduled minimum that any instant of a slot, or of the lead after it, asks for. Shape (slots,).
+
+    Kept for the next step and the next fleet of the policy, so it is read-only.
+    """
     path = np.zeros(grid.slots, dtype=np.int64)
     for entry in entries:
         for window in _minimum_windows(entry, time_zone, grid.start_s, grid.end_s + lead_s):
             first = max(0, grid.index_of(window.opens_s - lead_s))
             last = min(grid.slots, -int(-(window.closes_s - grid.start_s) // grid.step_s))
             path[first:last] = np.maximum(path[first:last], window.min_pods)
+    path.setflags(write=False)
     return path
 
 

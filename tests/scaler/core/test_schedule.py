@@ -96,7 +96,7 @@ def test_a_window_that_began_days_ago_is_still_open():
 def test_the_path_asks_for_pods_one_lead_before_the_window():
     start = int(at("2026-06-01T08:00:00+02:00"))
     grid = SlotGrid(start, 300, 36)
-    path = scheduled_path([entry("0 9 * * *", pods=7)], BERLIN, grid, lead_s=600.0)
+    path = scheduled_path((entry("0 9 * * *", pods=7),), BERLIN, grid, lead_s=600.0)
     assert np.flatnonzero(path).tolist() == list(range(10, 24)), "from 08:50 to 10:00"
     assert set(path.tolist()) == {0, 7}
 
@@ -107,7 +107,7 @@ def test_path_and_instants_agree_on_every_day_of_a_year(hour, lead_minutes, cron
     start = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp()) + hour * HOUR_S
     grid, one = SlotGrid(start, 300, 24), entry(cron, lasts="20m", pods=3)
     lead_s = 60.0 * lead_minutes
-    path = scheduled_path([one], BERLIN, grid, lead_s)
+    path = scheduled_path((one,), BERLIN, grid, lead_s)
     for slot, begins in enumerate(grid.starts_s.tolist()):
         window = scheduled_minimum([one], BERLIN, begins, begins + 299.999 + lead_s)
         assert path[slot] == (window.min_pods if window else 0)
