@@ -50,9 +50,9 @@ def _decode_one(entry: object, *, instant: bool, where: str) -> LabelledSeries:
         raise SourceConfigurationError(f"{where}: the query yields a range; wrap it, like max_over_time(…[5m])")
     try:
         pairs = [entry["value"]] if instant else entry["values"]
-        times_s = np.array([pair[0] for pair in pairs], dtype=np.float64)
-        # The numbers come as text, 'NaN' and '+Inf' included, which numpy reads as they are meant.
-        values = np.array([pair[1] for pair in pairs], dtype=np.str_).astype(np.float64)
+        times_s = np.fromiter((float(pair[0]) for pair in pairs), np.float64, len(pairs))
+        # The numbers come as text, 'NaN' and '+Inf' included, which float reads as they are meant.
+        values = np.fromiter((float(pair[1]) for pair in pairs), np.float64, len(pairs))
     except (KeyError, TypeError, ValueError, IndexError):
         raise SourceError(f"{where}: a series in the answer is malformed") from None
     return LabelledSeries(entry["metric"], times_s, values)

@@ -20,7 +20,7 @@ from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
 from forecasting.sources.events import Calls, arrivals_per_second, believed_slots, concurrency
 from forecasting.sources.protocol import CurrentLoad, HistoryQuery
-from forecasting.sources.samples import slot_values
+from forecasting.sources.samples import is_load, slot_values
 from forecasting.sources.settings import FileKind, FileSettings, SlotStatistic
 from forecasting.sources.tables import Rows, read_rows
 
@@ -60,7 +60,7 @@ class FileSource:
             return _current_calls(query, rows, now_s)
         oldest_s = now_s - self._settings.staleness_seconds - (_native_step_s(rows) or 0)
         values = rows.numbers[query.expression]
-        fits = (rows.times_s <= now_s) & (rows.times_s > oldest_s) & np.isfinite(values) & (values >= 0)
+        fits = (rows.times_s <= now_s) & (rows.times_s > oldest_s) & is_load(values)
         if query.completeness is not None:
             fits &= rows.numbers[query.completeness] >= query.minimum_completeness
         order = np.flatnonzero(fits)
@@ -145,7 +145,7 @@ class FileSource:
 def _calls(query: HistoryQuery, rows: Rows) -> Calls:
     durations_s = rows.numbers[query.expression]
     # A duration below zero is a clock that was set: the call cannot be placed.
-    usable = np.isfinite(durations_s) & (durations_s >= 0)
+    usable = is_load(durations_s)
     starts_s = rows.times_s[usable]
     return Calls(rows.series_of_row[usable], starts_s, starts_s + durations_s[usable])
 

@@ -26,7 +26,7 @@ from forecasting.load import BoolArray, Float32Array, LoadMatrix
 from forecasting.sources.answers import LabelledSeries, by_tenant
 from forecasting.sources.protocol import HistoryQuery
 from forecasting.sources.retrying import AnswerTooLargeError
-from forecasting.sources.samples import Float64Array, slot_values
+from forecasting.sources.samples import Float64Array, is_load, slot_values
 from forecasting.sources.settings import SlotStatistic
 
 CHUNK_S = 86400
@@ -40,11 +40,11 @@ FetchInstant = Callable[[str], list[LabelledSeries]]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Chunk:
-    """What one stretch of slots was answered: per tenant, shape (slots,) each; `everybody` speaks for all tenants."""
+    """What was answered for one stretch of slots, shape (slots,) each; `everybody` is the share for all tenants."""
 
     grid: SlotGrid
     load: dict[str, Float32Array]
-    answered: dict[str, BoolArray]
+    unusable: dict[str, BoolArray]
     own_share: dict[str, Float32Array]
     everybody: Float32Array
 
@@ -60,8 +60,8 @@ def read_range(
     Raises:
         SourceError: what `fetch` raises, or an answer that does not fit the query.
     """
-    chunks = [chunk for piece in _pieces(grid) for chunk in _read_piece(query, piece, fetch, where)]
     silence_is_zero = silence_is_zero and query.completeness is not None
+    chunks = [chunk for piece in _pieces(grid) for chunk in _read_piece(query, piece, fetch, where)]
     names = {tenant for chunk in chunks for tenant in chunk.load}
     if silence_is_zero:
         names |= {tenant for chunk in chunks for tenant in chunk.own_share}
@@ -112,11 +112,10 @@ def _read_chunk(query: HistoryQuery, grid: SlotGrid, fetch: FetchRange, where: s
     shares = [] if query.completeness is None else fetch(query.completeness, grid)
     own = by_tenant([one for one in shares if one.labels.get(label)], label, f"{where}: completeness")
     for_all = _on_grid([one for one in shares if not one.labels.get(label)], grid)
-    ones = [LabelledSeries(one.labels, one.times_s, np.ones_like(one.values)) for one in load.values()]
     return _Chunk(
         grid,
         load=dict(zip(load, _on_grid(list(load.values()), grid), strict=True)),
-        answered=dict(zip(load, ~np.isnan(_on_grid(ones, grid)), strict=True)),
+        unusable={tenant: _unusable(one, grid) for tenant, one in load.items() if not is_load(one.values).all()},
         own_share=dict(zip(own, _on_grid(list(own.values()), grid), strict=True)),
         everybody=np.fmin.reduce(for_all, axis=0, initial=np.float32(np.nan)),
     )
@@ -129,10 +128,11 @@ def _chunk_values(query: HistoryQuery, chunk: _Chunk, tenants: Sequence[str], si
     if query.completeness is None:
         return values
     if silence_is_zero:
-        unanswered = np.zeros(chunk.grid.slots, dtype=np.bool_)
+        values[np.isnan(values)] = 0.0
         for row, tenant in enumerate(tenants):
-            # A value that was answered but is no load (NaN, negative) stays a gap: only silence is zero.
-            values[row, ~chunk.answered.get(tenant, unanswered)] = 0.0
+            # What was answered but is no load (NaN, negative) stays a gap: only silence is zero.
+            if tenant in chunk.unusable:
+                values[row, chunk.unusable[tenant]] = np.nan
     # fmin takes the number where the other is NaN: a slot fails by a low share, or when nobody vouches for it.
     shares = np.fmin(_stack([chunk.own_share.get(tenant, unknown) for tenant in tenants], chunk.grid), chunk.everybody)
     with np.errstate(invalid="ignore"):
@@ -144,6 +144,13 @@ def _chunk_values(query: HistoryQuery, chunk: _Chunk, tenants: Sequence[str], si
 
 def _stack(rows: Sequence[Float32Array], grid: SlotGrid) -> Float32Array:
     return np.array(rows, dtype=np.float32).reshape(len(rows), grid.slots)
+
+
+def _unusable(one: LabelledSeries, grid: SlotGrid) -> BoolArray:
+    """Slots for which something was answered that is no load, shape (slots,)."""
+    answered = LabelledSeries(one.labels, one.times_s, (~is_load(one.values)).astype(np.float64))
+    unusable: BoolArray = _on_grid([answered], grid)[0] > 0
+    return unusable
 
 
 def _on_grid(series: Sequence[LabelledSeries], grid: SlotGrid) -> Float32Array:

@@ -13,10 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from forecasting.grid import Int64Array, SlotGrid
-from forecasting.load import Float32Array
+from forecasting.load import BoolArray, Float32Array
 from forecasting.sources.settings import SlotStatistic
 
 Float64Array = npt.NDArray[np.float64]
+
+
+def is_load(values: Float64Array) -> BoolArray:
+    """Which values are observations: finite and not negative."""
+    with np.errstate(invalid="ignore"):
+        load: BoolArray = np.isfinite(values) & (values >= 0)
+    return load
 
 
 def slot_values(
@@ -34,8 +41,7 @@ def slot_values(
     values_by_slot = np.full(series_count * grid.slots, np.nan, dtype=np.float32)
     counts = np.zeros(series_count * grid.slots, dtype=np.int64)
     slots = np.floor((times_s - grid.start_s) / grid.step_s)
-    with np.errstate(invalid="ignore"):
-        usable = np.isfinite(values) & (values >= 0) & (slots >= 0) & (slots < grid.slots)
+    usable = is_load(values) & (slots >= 0) & (slots < grid.slots)
     cells = rows[usable] * grid.slots + slots[usable].astype(np.int64)
     cells, kept = _newest_per_instant(cells, times_s[usable], values[usable])
     if cells.size:
