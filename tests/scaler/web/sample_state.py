@@ -49,6 +49,8 @@ class Sample:
     held: str | None = None
     fault: str | None = None
     pending: str | None = None
+    calls_per_second: float | None = None
+    """Call set-ups per second at the peak, for a fleet that is sized by both measures."""
 
     @property
     def key(self) -> FleetKey:
@@ -58,7 +60,7 @@ class Sample:
 SAMPLES = (
     Sample("acme", ("acme",), 820, serving=14, starting=2),
     Sample("bluebird-clinic", ("bluebird",), 420, maximum=9),
-    Sample("city-hall", ("city-hall",), 260, mode=Mode.ASSIST),
+    Sample("city-hall", ("city-hall",), 260, mode=Mode.ASSIST, calls_per_second=2.4),
     Sample(
         "dove-insurance",
         ("dove", "dove-claims", "dove-life"),
@@ -156,7 +158,8 @@ class SampleState:
         need = _pods(_load(sample, grid) * _SPREAD[0.95], sample).astype(np.float32)
         ready = np.concatenate([need[:1], need[:-1]])
         recorded = words.RecordedPods(at_s, need, need, ready)
-        return words.FleetHistory(grid, {Measure.CHANNELS: load.clip(0).astype(np.float32)}, recorded)
+        measures = {measure: (load * share).clip(0).astype(np.float32) for measure, share in _measures(sample).items()}
+        return words.FleetHistory(grid, measures, recorded)
 
     def forecast(self, key: FleetKey) -> Mapping[Measure, words.MeasureForecast]:
         sample = self._sample(key)
@@ -166,10 +169,19 @@ class SampleState:
         values = np.stack([_load(sample, grid) * _SPREAD[q] for q in QUANTILES], axis=1).astype(np.float32)
         if sample.trust is Trust.COLD:
             values[:] = np.nan
-        made = words.MeasureForecast(
-            grid, QUANTILES, values, NOW_S - 140, NOW_S - 160, sample.trust, sample.trust_reason, "seasonal-profile"
-        )
-        return {Measure.CHANNELS: made}
+        return {
+            measure: words.MeasureForecast(
+                grid=grid,
+                quantiles=QUANTILES,
+                values=values * np.float32(share),
+                issued_at_s=NOW_S - 140,
+                newest_observation_s=NOW_S - 160,
+                trust=sample.trust,
+                trust_reason=sample.trust_reason,
+                model="seasonal-profile",
+            )
+            for measure, share in _measures(sample).items()
+        }
 
     def policies(self) -> words.PoliciesStatus:
         spec = _spec(self.samples[0]) if self.samples else _spec(SAMPLES[0])
@@ -218,7 +230,7 @@ class SampleState:
             spec_replicas=serving + sample.starting,
             status_replicas=serving + sample.starting,
             pods=pods,
-            load_now={} if sample.held else {Measure.CHANNELS: round(load, 1)},
+            load_now={} if sample.held else {m: round(load * share, 1) for m, share in _measures(sample).items()},
             measured_pods=None if sample.held or sample.fault else measured,
             need=plan.need if plan else None,
             answer=plan.answer if plan else None,
@@ -251,11 +263,23 @@ def _pods(load: np.ndarray, sample: Sample) -> np.ndarray:
     return np.ceil(load / (CHANNELS_PER_POD * 0.8)).clip(2, sample.maximum).astype(np.int32)
 
 
+def _measures(sample: Sample) -> Mapping[Measure, float]:
+    """Each measure's share of the channels."""
+    rate = (
+        {} if sample.calls_per_second is None else {Measure.CALL_RATE: sample.calls_per_second / sample.peak_channels}
+    )
+    return {Measure.CHANNELS: 1.0, **rate}
+
+
 def _spec(sample: Sample) -> PolicySpec:
+    both = sample.calls_per_second is not None
     return PolicySpec(
         mode=sample.mode,
-        history=HistorySpec(channels="sum by (tenant) (asterisk_channels)"),
-        capacity=CapacitySpec(channels_per_pod=CHANNELS_PER_POD),
+        history=HistorySpec(
+            channels="sum by (tenant) (asterisk_channels)",
+            call_rate="sum by (tenant) (rate(asterisk_calls_total[5m]))" if both else None,
+        ),
+        capacity=CapacitySpec(channels_per_pod=CHANNELS_PER_POD, call_setups_per_second_per_pod=0.6 if both else None),
         min_pods=2,
         max_pods=sample.maximum,
     )
