@@ -1,0 +1,134 @@
+"""The options that describe a history file, and what they open: shared by every command that reads one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import holidays
+import typer
+from pydantic import ValidationError
+
+from forecasting.calendar import CivilCalendar
+from forecasting.errors import HistoryFormatError
+from forecasting.grid import SlotGrid
+from forecasting.load import LoadMatrix, Measure
+from forecasting.sources.file import FileSource
+from forecasting.sources.protocol import HistoryQuery
+from forecasting.sources.settings import FileKind, FileSettings
+from scaler.policy.durations import parse_duration
+
+_EVENTS_STEP_S = 300
+_MOST_SLOTS = 3_000_000
+"""More than 28 years of 5 minutes: a time that is wrong, rather than a history."""
+
+
+def seconds(text: str | int) -> int:
+    """An option's duration in seconds.
+
+    Raises:
+        typer.BadParameter: it is none, or not longer than zero.
+    """
+    try:
+        value = parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if value <= 0:
+        raise typer.BadParameter(f"{text!r} must be longer than nothing")
+    return value
+
+
+History = Annotated[
+    Path,
+    typer.Option(help="Parquet or CSV file in long form: one row per series and time.", exists=True, dir_okay=False),
+]
+TimeZone = Annotated[str, typer.Option("--tz", help="IANA time zone of local times and of the working day.")]
+Country = Annotated[str | None, typer.Option(help="Country code for public holidays, like US.")]
+Subdivision = Annotated[str | None, typer.Option(help="Subdivision for public holidays, like NY.")]
+Kind = Annotated[FileKind, typer.Option(help="What a row is: a value at a time, or a call with its duration.")]
+SeriesColumn = Annotated[str, typer.Option(help="Column that names the tenant.")]
+TimeColumn = Annotated[str, typer.Option(help="Column with the time, or the call's start.")]
+ValueColumn = Annotated[str, typer.Option(help="Column with the load.")]
+DurationColumn = Annotated[
+    str | None, typer.Option(help="For events, the column with the call's seconds; the value column when left out.")
+]
+Step = Annotated[
+    int | None,
+    typer.Option(
+        parser=seconds, metavar="DURATION", help="Width of a slot. The file's own step when left out, 5m for events."
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFile:
+    """A file, its columns, and the civil time of its series."""
+
+    path: Path
+    time_zone: str
+    country: str | None
+    subdivision: str | None
+    kind: FileKind
+    series_column: str
+    time_column: str
+    value_column: str
+    duration_column: str | None
+    step_s: int | None
+
+    @property
+    def calendar(self) -> CivilCalendar:
+        """The calendar of every series.
+
+        Raises:
+            typer.BadParameter: there is no such country or subdivision.
+        """
+        known = holidays.list_supported_countries(include_aliases=True)
+        if self.country is not None and self.country not in known:
+            raise typer.BadParameter(f"{self.country!r} is not known; write it like US or DE", param_hint="--country")
+        if self.subdivision is not None and self.subdivision not in known.get(self.country or "", []):
+            of = f"{self.country} has" if self.country else "without --country there is"
+            raise typer.BadParameter(f"{of} no subdivision {self.subdivision!r}", param_hint="--subdivision")
+        return CivilCalendar(self.time_zone, self.country, self.subdivision)
+
+    def load(self) -> LoadMatrix:
+        """Everything that the file tells.
+
+        Raises:
+            HistoryFormatError: the file is not what the options say, or holds nothing.
+            typer.BadParameter: an option is wrong.
+        """
+        column = self.value_column
+        if self.kind is FileKind.EVENTS:
+            column = self.duration_column or self.value_column
+        source = FileSource(self._settings(), str(self.path))
+        query = HistoryQuery(Measure.CHANNELS, column, self.series_column)
+        try:
+            first_s, end_s = source.span_s(query)
+            step_s = self.step_s or source.native_step_s(query) or _EVENTS_STEP_S
+            grid = SlotGrid.covering(first_s, end_s, step_s)
+            if grid.slots == 0:
+                raise HistoryFormatError(f"{self.path}: it holds no load at all")
+            if grid.slots > _MOST_SLOTS:
+                raise HistoryFormatError(
+                    f"{self.path}: it spans {(end_s - first_s) / 86400:.0f} days, too many for a step of {step_s} s; "
+                    "is a time wrong? Else use a longer --step"
+                )
+            return source.read(query, grid)
+        finally:
+            source.close()
+
+    def _settings(self) -> FileSettings:
+        try:
+            return FileSettings(
+                type="file",
+                paths=(str(self.path),),
+                kind=self.kind,
+                series_column=self.series_column,
+                time_column=self.time_column,
+                time_zone=self.time_zone,
+            )
+        except ValidationError as error:
+            # The zone is the only setting that an option's own type does not check already.
+            reason = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise typer.BadParameter(reason, param_hint="--tz") from None
