@@ -142,7 +142,7 @@ class LocalStore:
                         path.unlink()
 
     def _exists(self, folder: str) -> bool:
-        # Not Path.exists: that answers False where permission is denied, and an archive would look empty.
+        # Not Path.exists: where a part of the path is a file it says False, and the archive would look empty.
         try:
             os.stat(self._root / folder)  # noqa: PTH116  see above
         except FileNotFoundError:

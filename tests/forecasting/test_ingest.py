@@ -245,6 +245,14 @@ def test_the_matrix_kept_in_memory_equals_the_archive_however_long_it_runs(archi
         assert np.array_equal(load.values, fresh.values, equal_nan=True)
 
 
+def test_files_do_not_pile_up(archive: Archive, tmp_path: Path) -> None:
+    ingest = ingest_of(FakeSource(), archive)
+    for slot in range(80):
+        ingest.catch_up(NOW_S + slot * STEP_S)
+    assert len(list((tmp_path / "archive").glob("*/*"))) <= 4 + 33
+    assert complete(ingest.load(NOW_S + 79 * STEP_S))
+
+
 def test_another_process_that_wrote_is_noticed(archive: Archive, tmp_path: Path) -> None:
     follower = ingest_of(FakeSource(fails_after=0), Archive(str(tmp_path / "archive")))
     leader = ingest_of(FakeSource(), archive)

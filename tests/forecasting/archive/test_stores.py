@@ -165,8 +165,11 @@ def test_a_folder_that_may_not_be_read_is_an_error_and_not_an_empty_archive(
 
 def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     (tmp_path / "archive").write_text("a file")
+    archive = Archive(str(tmp_path / "archive"))
     with pytest.raises(ArchiveError, match="name a folder"):
-        Archive(str(tmp_path / "archive")).append(KEY, load_of(0, {"acme": [1]}))
+        archive.append(KEY, load_of(0, {"acme": [1]}))
+    with pytest.raises(ArchiveError, match="name a folder"):
+        archive.coverage(KEY)
 
 
 def test_what_a_killed_write_left_is_swept_once_it_is_old(tmp_path: Path) -> None:
