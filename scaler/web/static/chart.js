@@ -36,7 +36,7 @@ export function fleetChart(path) {
   let again = () => {};
   let last = null;
   const plot = el("div", { class: "chart", tabindex: 0, role: "group", "aria-roledescription": "chart", onkeydown: onKey });
-  const readout = el("p", { class: "readout", "aria-live": "polite" });
+  const readout = el("p", { class: "readout" });
   const note = el("p", { class: "chart-note" });
   const ranges = choice("Range", Object.keys(RANGES), () => range, (chosen) => (range = chosen));
   const measures = el("div");
@@ -109,9 +109,14 @@ export function fleetChart(path) {
 
   function onKey(event) {
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (event.key === "Escape") point(null);
+    if (event.key === "Escape" && last) {
+      readout.removeAttribute("aria-live");
+      point(null);
+    }
     if (!step || !last) return;
     event.preventDefault();
+    // Said aloud only to who reads by keys: otherwise every refresh would speak.
+    readout.setAttribute("aria-live", "polite");
     const stepS = (event.shiftKey ? 12 : 1) * 300;
     point(Math.min(last.to, Math.max(last.from, (pointed ?? last.history.now_s) + step * stepS)));
   }

@@ -4,9 +4,11 @@ import gzip
 import re
 from html.parser import HTMLParser
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
+from scaler.web.urgency import Urgency
 from tests.scaler.web.sample_state import SampleState
 
 STATIC = files("scaler.web") / "static"
@@ -128,3 +130,14 @@ def test_a_version_with_markup_stays_text(ask_of):
 
 def test_the_page_says_what_to_do_without_javascript(ask):
     assert "calltide explain" in re.search(r"<noscript>(.*?)</noscript>", ask("/").text, re.DOTALL)[1]
+
+
+def test_the_docs_name_every_address_of_the_api(ask):
+    text = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    told = {address.split("?")[0] for address in re.findall(r"^\| `(/[^`]*)`", text, re.MULTILINE)}
+    assert told == {*ask("/api/v1/openapi.json").json()["paths"], "/metrics"}
+
+
+def test_the_docs_name_every_urgency_in_its_order(ask):
+    text = (Path(__file__).resolve().parents[3] / "docs" / "api.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == [urgency.value for urgency in Urgency]
