@@ -236,10 +236,10 @@ def test_the_budget_of_a_cluster_goes_by_priority_and_never_to_those_who_only_ob
             forecast=forecast(quiet(load=800)),
         )
 
-    fleets = [fleet("office"), fleet("hospital", guardrails={"priority": 5}), fleet("watched", mode="observe")]
+    fleets = [fleet("office"), fleet("hospital", guardrails={"priority": 5}), fleet("a-watched", mode="observe")]
     plans = {key.name: plan for key, plan in plan_fleets(fleets, 10).plans.items()}
     assert (plans["hospital"].need, plans["office"].need) == (10, 4)
-    assert plans["watched"].need == 10
+    assert plans["a-watched"].need == 10
     unlimited = plan_fleets(fleets, None).plans
     assert {plan.need for plan in unlimited.values()} == {10}
 
@@ -248,6 +248,11 @@ def test_what_was_granted_before_needs_no_second_grant():
     ahead = forecast(quiet(load=1600))
     plan = plan_fleet(inputs(spec=4, forecast=ahead, last=LastPlan(9, 9, NOW_S - 15.0), launch_grant=2))
     assert plan.need == 11
+
+
+def test_pods_that_stand_already_need_no_grant():
+    ahead = forecast(quiet(load=1600))
+    assert plan_fleet(inputs(spec=6, forecast=ahead, last=LastPlan(2, 2, NOW_S - 15.0), launch_grant=1)).need == 7
 
 
 def test_a_fleet_with_a_fault_disturbs_no_other():
