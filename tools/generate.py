@@ -7,11 +7,14 @@ differ from what the code does: `make check` fails when one is out of date and n
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from scaler.cli.exit_codes import ExitCode
+from scaler.policy.reference import reference_page
+from scaler.policy.schema import schema
 from tools.metrics_page import metrics_page
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -23,9 +26,16 @@ def exit_codes_page() -> str:
     return f"# Exit codes of `calltide`\n\n| code | name | meaning |\n| --- | --- | --- |\n{rows}\n"
 
 
+def policy_schema() -> str:
+    """The JSON Schema of policies."""
+    return json.dumps(schema(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: Mapping[str, Callable[[], str]] = {
     "docs/exit-codes.md": exit_codes_page,
     "docs/metrics.md": metrics_page,
+    "docs/policy-reference.md": reference_page,
+    "docs/policy.schema.json": policy_schema,
 }
 
 

@@ -149,10 +149,6 @@ def _too_long(complaint: Complaint) -> str:
     return f"It is too long. At most {complaint.context.get('max_length')} {kind} fit"
 
 
-def _no_offset(complaint: Complaint) -> str:
-    return f"{complaint.quoted} has no offset. Write it like 2026-12-24T18:00:00+01:00, or with Z for UTC"
-
-
 def _unknown_tag(complaint: Complaint) -> str:
     choices = _QUOTED.findall(str(complaint.context.get("expected_tags", "")))
     tag = complaint.context.get("tag")
@@ -179,7 +175,6 @@ _SENTENCES: Mapping[str, Callable[[Complaint], str]] = {
     **dict.fromkeys(("enum", "literal_error"), _not_a_choice),
     **dict.fromkeys(("too_short", "string_too_short"), _too_short),
     **dict.fromkeys(("too_long", "string_too_long"), _too_long),
-    "timezone_aware": _no_offset,
     "union_tag_invalid": _unknown_tag,
     "union_tag_not_found": _no_tag,
 }

@@ -87,14 +87,15 @@ def _read_once(directory: Path) -> Reading:
     if not names:
         nothing = "There is no *.yaml or *.yml file here. Put at least one policy into it."
         return Reading((), (Problem(_printable(directory), 0, "", nothing),))
-    read = [_read_file(directory / name) for name in names]
+    read = [read_file(directory / name) for name in names]
     return Reading(
         tuple(text for text in read if isinstance(text, PolicyText)),
         tuple(problem for problem in read if isinstance(problem, Problem)),
     )
 
 
-def _read_file(path: Path) -> PolicyText | Problem:
+def read_file(path: Path) -> PolicyText | Problem:
+    """One file's text, or why there is none."""
     file = _printable(path)
     try:
         if not path.is_file():

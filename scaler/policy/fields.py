@@ -104,12 +104,15 @@ def _instant(value: object) -> datetime | None:
     try:
         if isinstance(value, str) and _INSTANT.fullmatch(value):
             instant = datetime.fromisoformat(value.upper())
-            # An offset may push it out of what a datetime can hold; find out here and not in a comparison later.
-            instant.astimezone(UTC)
-            return instant
+            if instant.tzinfo is not None:
+                # An offset may push it out of what a datetime can hold; find out here and not in a comparison later.
+                instant.astimezone(UTC)
+                return instant
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"{shown(value)} is not an instant; write it like 2026-12-24T18:00:00+01:00 or with Z for UTC")
+    raise ValueError(
+        f"{shown(value)} is not an instant with offset; write it like 2026-12-24T18:00:00+01:00 or with Z for UTC"
+    )
 
 
 def _each_once(names: tuple[str, ...]) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ class HistorySpec(PolicyModel):
     """Which statistic of a slot the queries yield; the maximum drives capacity, the mean forecasts calmer."""
     step: Seconds = Field(300, ge=60, le=3600)
     """Width of a slot. It must divide an hour."""
-    look_back: Seconds = Field(8 * 7 * 86400, ge=86400, le=3 * 366 * 86400)
+    look_back: Seconds = Field(8 * 7 * 86400, ge=86400, le=156 * 7 * 86400)
     """How much history is fetched at first start and used for forecasts."""
 
     @model_validator(mode="after")

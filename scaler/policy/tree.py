@@ -262,7 +262,7 @@ def parse(file: str, text: str) -> TreeBuilder:
         for event in yaml.parse(text, Loader=loader):
             builder.take(event)
     except yaml.MarkedYAMLError as error:
-        raise RefusedTextError(_syntax_problem(file, error)) from None
+        raise RefusedTextError(_syntax_problem(file, text, error)) from None
     except yaml.YAMLError as error:
         raise RefusedTextError(Problem(file, 1, "", f"This is not YAML: {error}")) from None
     return builder
@@ -274,14 +274,17 @@ _REMEDIES = (
     ("did not find expected key", "Check the indentation of this line and of the one before."),
     ("did not find expected '-' indicator", "Check the indentation: each entry of a list begins with '- '."),
     ("cannot start any token", "Quote a value that begins with this character, and indent with spaces, not with tabs."),
+    ("Unicode character escape", "Write the character itself."),
     ("undefined alias", "Quote a value that begins with '*'."),
     ("unexpected end", "A quote or bracket is opened and never closed."),
     ("end of stream", "A quote or bracket is opened and never closed."),
 )
 
 
-def _syntax_problem(file: str, error: yaml.MarkedYAMLError) -> Problem:
+def _syntax_problem(file: str, text: str, error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
     what = error.problem or error.context or "it cannot be read"
     remedy = next((remedy for part, remedy in _REMEDIES if part in what), "Check indentation and quotes around here.")
-    return Problem(file, int(mark.line) + 1 if mark else 1, "", f"This is not YAML: {what}. {remedy}")
+    # What is missing at the end is told for the last line and not for the one after it.
+    last_line = text.rstrip().count("\n") + 1
+    return Problem(file, min(int(mark.line) + 1, last_line) if mark else 1, "", f"This is not YAML: {what}. {remedy}")
