@@ -185,7 +185,7 @@ class ObjectStore:
     def set_aside(self, path: str) -> None:
         """Put the file out of the way under a name ending in `.corrupt`."""
         with self._explained(path, "renamed"), suppress(FileNotFoundError):
-            self._filesystem.copy(f"{self._root}/{path}", f"{self._root}/{path}{SET_ASIDE}")
+            self._filesystem.cp_file(f"{self._root}/{path}", f"{self._root}/{path}{SET_ASIDE}")
             self._filesystem.rm_file(f"{self._root}/{path}")
 
     def sweep(self, folder: str) -> None:
