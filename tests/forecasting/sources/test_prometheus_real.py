@@ -250,10 +250,9 @@ def test_scrape_targets_that_go_are_a_gap_and_come_back(tmp_path_factory: pytest
         exporters.off = set()
         wait_for(lambda: source.current(query, time.time()).by_tenant == both, "acme complete again")
         seen = source.read(query, SlotGrid.covering(began_s, int(time.time()), 1))
-        assert set(np.unique(seen.row("acme"))[:1]) == {42.0}
         assert np.isnan(seen.row("acme")).any()
-        assert np.nanmin(seen.row("acme")) == 42
-        assert (seen.row("globex") == 42).all()
+        # A busy machine may miss a scrape: that too is a gap. What must never be seen is part of a sum.
+        assert set(seen.values[seen.observed].tolist()) == {42.0}
     finally:
         server.stop()
         exporters.close()
