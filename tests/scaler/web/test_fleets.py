@@ -24,6 +24,12 @@ def test_what_can_cost_calls_now_stands_above_what_may_later_and_that_above_the_
     assert answer["total"] == 8
 
 
+def test_of_two_equally_urgent_fleets_the_one_that_misses_more_pods_is_first(ask_of):
+    few, many = replace(SAMPLES[0], name="a-few", serving=11), replace(SAMPLES[0], name="many", serving=4)
+    answer = ask_of(SampleState(samples=[few, many]))("/api/v1/fleets").json()
+    assert [(fleet["name"], fleet["urgency"]) for fleet in answer["fleets"]] == [("many", "short"), ("a-few", "short")]
+
+
 def test_each_urgent_fleet_says_its_reason_with_the_numbers(ask):
     reasons = {fleet["name"]: fleet["reason"] for fleet in ask("/api/v1/fleets").json()["fleets"]}
     assert reasons["harbour"] == "The load now fills 10 pods; 9 serve."
@@ -90,9 +96,9 @@ def test_the_forecast_rises_with_the_quantile_in_every_slot(ask):
 
 
 def test_a_quantile_between_two_carried_ones_lies_between_them(ask):
-    paths = ask(f"{ACME}/forecast?quantile=0.95&quantile=0.97&quantile=0.99").json()["measures"]["channels"]["paths"]
-    low, middle, high = (path["values"][0] for path in paths)
-    assert math.isclose(middle, (low + high) / 2, rel_tol=1e-3)
+    paths = ask(f"{ACME}/forecast?quantile=0.95&quantile=0.96&quantile=0.99").json()["measures"]["channels"]["paths"]
+    low, between, high = (path["values"][0] for path in paths)
+    assert math.isclose(between, 0.75 * low + 0.25 * high, rel_tol=1e-4)
 
 
 def test_a_cold_forecast_is_null_throughout(ask):
@@ -125,6 +131,14 @@ def test_recorded_pods_are_given_where_they_change_and_at_the_end(ask, state):
         while at + 1 < len(rows) and recorded["at_s"][at + 1] <= sample:
             at += 1
         assert recorded["need"][at] == need
+
+
+def test_a_range_in_which_nothing_changed_has_its_first_and_its_last_sample(ask):
+    first, last = NOW_S - 5 * 3600, NOW_S - 4 * 3600
+    recorded = ask(f"{ACME}/history?from={first:.0f}&to={last:.0f}").json()["recorded"]
+    assert recorded["need"] == [2, 2]
+    assert recorded["at_s"][0] == first
+    assert last - STEP_S <= recorded["at_s"][1] < last
 
 
 def test_a_step_that_began_before_the_range_still_holds_in_it(ask):

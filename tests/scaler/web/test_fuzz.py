@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 
 import httpx
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
 
@@ -55,6 +56,10 @@ def test_any_text_as_a_parameter_is_taken_or_refused_with_a_remedy(endpoint, ask
 
 
 @given(start=st.floats(), end=st.floats(), quantile=st.floats())
+@example(start=math.nan, end=1.0, quantile=0.5)
+@example(start=0.0, end=math.inf, quantile=0.5)
+@example(start=-1e300, end=1e300, quantile=0.5)
+@example(start=0.0, end=1.0, quantile=math.nan)
 @STEADY
 def test_any_number_as_a_range_is_taken_or_refused_with_a_remedy(start, end, quantile):
     for endpoint in ("forecast", "history"):

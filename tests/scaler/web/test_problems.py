@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from structlog.testing import capture_logs
 
+from scaler.web.app import create_app
 from tests.scaler.web.sample_state import NOW_S, SampleState
 
 ACME = "/api/v1/fleets/voice/acme"
@@ -73,6 +76,22 @@ def test_head_has_the_headers_of_get_and_no_body(ask, path):
     got, head = ask(path), ask(path, "HEAD")
     assert (head.status_code, head.content) == (200, b"")
     assert head.headers["content-type"] == got.headers["content-type"]
+
+
+def test_head_sends_no_byte_of_a_body():
+    sent = []
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message):
+        sent.append(message)
+
+    # Asked without a client: clients drop a body that should not be there.
+    scope = {"type": "http", "method": "HEAD", "path": "/", "raw_path": b"/", "query_string": b"", "headers": []}
+    asyncio.run(create_app(SampleState())(scope, receive, send))
+    assert sent[0]["status"] == 200
+    assert b"".join(message.get("body", b"") for message in sent[1:]) == b""
 
 
 def test_options_tells_what_is_offered(ask):
