@@ -40,11 +40,13 @@ class Chunk:
 
 
 def chunks_of(calendars: Sequence[CivilCalendar], grid: SlotGrid) -> Iterator[Chunk]:
-    """Cut all series into chunks on the given grid.
+    """Cut all series into chunks on the given grid; there are none on a grid without slots.
 
     Raises:
         ForecastInputError: a calendar names an unknown zone, country or subdivision.
     """
+    if grid.slots == 0:
+        return
     distinct = {calendar: index for index, calendar in enumerate(dict.fromkeys(calendars))}
     which = np.fromiter((distinct[calendar] for calendar in calendars), dtype=np.int64, count=len(calendars))
     alike: dict[tuple[str, str | None], list[int]] = {}

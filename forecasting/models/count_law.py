@@ -22,17 +22,20 @@ _DISPERSIONS = np.concatenate([[0.0], np.geomspace(0.01, 4.0, 24)])
 _RATE_STEP = 0.02
 _PRIOR_RATE_SQUARES = 50.0
 _LARGEST_COUNT = 400
+_BURST = np.float32(60.0)
 
 
 def dispersion_sums(counts: FloatArray, rates: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Sums that tell the dispersion: Σ((count - rate)² - rate) and Σ rate², each of shape (series,).
 
-    Shapes (series, samples); NaN and rates beyond the law's use are left out. The ratio of the sums is the moment
-    estimate; sums are kept apart so that series can be pooled.
+    Shapes (series, samples); NaN and rates beyond the law's use are left out, and one wild burst counts no more than
+    any burst. The ratio of the sums is the moment estimate; sums are kept apart so that series can be pooled.
     """
     used = ~np.isnan(counts) & (rates < UNUSED_ABOVE)
-    excess = np.where(used, (counts - rates) ** 2 - rates, np.float32(0.0)).sum(axis=1, dtype=np.float64)
-    squares = np.where(used, rates**2, np.float32(0.0)).sum(axis=1, dtype=np.float64)
+    rates = np.where(used, rates, np.float32(0.0))
+    counts = np.minimum(np.where(used, counts, np.float32(0.0)), _BURST)
+    excess = ((counts - rates) ** 2 - rates).sum(axis=1, dtype=np.float64)
+    squares = (rates**2).sum(axis=1, dtype=np.float64)
     return excess.astype(np.float32), squares.astype(np.float32)
 
 
@@ -81,9 +84,11 @@ def _table(quantiles: tuple[float, ...]) -> FloatArray:
     return found
 
 
-def are_counts(counts: FloatArray) -> BoolArray:
-    """Whether a series' events per slot are whole numbers almost throughout, shape (series,)."""
-    known = ~np.isnan(counts)
+def are_counts(load: FloatArray, per_unit: float) -> BoolArray:
+    """Whether a load (series, slots) is whole events per slot almost throughout, shape (series,)."""
+    known = ~np.isnan(load)
+    # Cut before it is multiplied: whether huge loads are whole does not matter to a law of small ones.
+    counts = np.minimum(load, np.float32(1e6 / per_unit)) * np.float32(per_unit)
     whole = np.where(known, np.abs(counts - np.round(counts)) < 0.01, False).sum(axis=1)
     counted: BoolArray = whole >= 0.99 * np.maximum(known.sum(axis=1), 1)
     return counted

@@ -112,14 +112,15 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
     # Each half is judged by the coefficients of the other: residuals of one's own fit would be too small.
     crossed = (regressions[1].solve(), regressions[0].solve())
     residuals = ResidualCounts()
-    spread = np.empty((len(history.series), HOURS), dtype=np.float32)
+    spread = np.ones((len(history.series), HOURS), dtype=np.float32)
     excess, squares = np.zeros((2, len(history.series)), dtype=np.float32)
+    counted = np.zeros(len(history.series), dtype=np.bool_)
     for chunk in chunks:
         roots, seen = roots_and_view(chunk)
         forecasts = [_forecast(seen, half, correction) for half, correction in zip(halves, crossed, strict=True)]
         spread[chunk.rows] = _collect(roots, seen, halves, forecasts, residuals)
+        counted[chunk.rows] = are_counts(history.values[chunk.rows], per_unit)
         excess[chunk.rows], squares[chunk.rows] = _count_sums(roots, halves, forecasts)
-    counted = are_counts(history.values * np.float32(per_unit))
     series = SeriesLearnt(half_width, special, spread, shrunk_dispersion(excess, squares), counted)
     return Learnt(history.series, history.grid, series, (regressions[0] + regressions[1]).solve(), residuals.law())
 
@@ -161,10 +162,11 @@ def _sampled(chunks: Sequence[Chunk], series: int) -> list[Chunk]:
 def _regress(roots: FloatArray, seen: View, replay: Replay, regression: Regression) -> None:
     base, features = base_and_features(seen.past, replay.origins, replay.targets(roots.shape[1]))
     deviation = replay.observed(roots) - base
-    with np.errstate(divide="ignore", invalid="ignore"):
-        typical = np.sqrt(np.nanmean(np.where(np.isnan(deviation), np.nan, deviation) ** 2, axis=(1, 2), keepdims=True))
+    known = ~np.isnan(deviation)
+    squares = np.where(known, deviation, np.float32(0.0)).astype(np.float64) ** 2
+    mean = squares.sum(axis=(1, 2), keepdims=True) / np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
     # In units of its own deviations every series weighs alike, whatever its size.
-    scale = np.maximum(np.nan_to_num(typical, nan=1.0), np.float32(1e-3))
+    scale = np.maximum(np.sqrt(mean), 1e-3).astype(np.float32)
     regression.add(features / scale[..., None], deviation / scale, replay.leads_s)
 
 

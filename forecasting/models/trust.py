@@ -18,6 +18,8 @@ _LEARNING_BELOW_S = 14 * _DAY_S
 _OLD_AFTER_S = 3600
 _OLD_AFTER_SLOTS = 3
 _ENOUGH_SCORED = 12
+_JUDGED_FROM_S = 3 * _DAY_S
+"""Younger, the forecasts that the last day is compared with had no day to learn from themselves."""
 _MAY_LIE_ABOVE = 0.3
 _MAY_LIE_BELOW = 0.5
 
@@ -49,7 +51,7 @@ def assess(evidence: Evidence, step_s: int) -> tuple[tuple[Trust, ...], tuple[st
     """Trust and its reason for each series."""
     old = (evidence.missed * step_s > _OLD_AFTER_S) & (evidence.missed > _OLD_AFTER_SLOTS)
     scored = np.maximum(evidence.scored, 1)
-    enough = evidence.scored >= _ENOUGH_SCORED
+    enough = (evidence.scored >= _ENOUGH_SCORED) & (evidence.span_s >= _JUDGED_FROM_S)
     exceeded = enough & (evidence.above > _MAY_LIE_ABOVE * scored)
     undercut = enough & (evidence.below > _MAY_LIE_BELOW * scored)
     cold = is_cold(evidence.span_s, evidence.slots)

@@ -166,10 +166,10 @@ def _print_tables(outcome: BacktestResult, tz: str) -> None:
 def _table(kind: str, rows: Mapping[str, Scores], title: str) -> Table:
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
     table.add_column(kind, no_wrap=True, overflow="ellipsis")
-    for name in ("load", "WAPE", "1st hour", "pin50", "pin95", "pin99", "cover95"):
+    for name in ("load", "WAPE", "1st hour", "pin95", "pin99", "cover95"):
         table.add_column(name, justify="right", no_wrap=True)
     for name, scores in rows.items():
-        losses = (scores.pinball[quantile] for quantile in (0.5, 0.95, 0.99))
+        losses = (scores.pinball[quantile] for quantile in (0.95, 0.99))
         figures = (scores.wape, scores.first_hour_wape, *losses, scores.coverage[0.95])
         table.add_row(escape(name), f"{scores.mean_load:.4g}", *(f"{figure:.4f}" for figure in figures))
     return table

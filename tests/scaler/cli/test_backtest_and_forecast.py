@@ -1,0 +1,140 @@
+"""`calltide backtest` and `calltide forecast` on small files of one's own."""
+
+import json
+from datetime import datetime, timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from scaler.cli.main import app
+from tests.forecasting.histories import days_before, office, office_rates
+
+NEW_YORK = "America/New_York"
+FIGURES = {"wape", "pin50", "pin90", "pin95", "pin99", "coverage95", "first_hour_wape"}
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    """Five weeks of two tenants, in the local time of New York and without an offset."""
+    history = office(days_before("2026-06-08", 35, zone=NEW_YORK), NEW_YORK, series=2)
+    local = pd.to_datetime(history.grid.starts_s, unit="s", utc=True).tz_convert(NEW_YORK).tz_localize(None)
+    frames = [pd.DataFrame({"tenant": name, "at": local, "calls": history.row(name)}) for name in history.series]
+    path = tmp_path_factory.mktemp("histories") / "samples.csv"
+    pd.concat(frames).to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """Three weeks of calls of four minutes or so, a row per call."""
+    grid = days_before("2026-06-08", 21)
+    rng = np.random.default_rng(3)
+    hours = np.repeat(grid.starts_s, rng.poisson(office_rates(grid, busy=60, quiet=2)))
+    starts = pd.to_datetime(hours + rng.uniform(0, 3600, hours.size), unit="s", utc=True)
+    frame = pd.DataFrame({"series": "acme", "ts": starts, "seconds": rng.lognormal(5.3, 0.6, hours.size)})
+    path = tmp_path_factory.mktemp("histories") / "calls.parquet"
+    frame.to_parquet(path)
+    return path
+
+
+COLUMNS = ("--series-column", "tenant", "--time-column", "at", "--value-column", "calls", "--tz", NEW_YORK)
+
+
+def test_a_backtest_prints_one_json_document_with_every_figure(samples):
+    ran = _run("backtest", "--history", samples, *COLUMNS, "--country", "US", "--horizon", "24h", "--json")
+    assert ran.exit_code == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["pooled"].keys() >= FIGURES
+    assert set(document["series"]) == {"tenant-0", "tenant-1"}
+    assert document["series"]["tenant-0"].keys() >= FIGURES
+    assert document["pooled"] == document["models"]["seasonal-profile"]["pooled"]
+    assert document["pooled"]["wape"] < document["models"]["seasonal-naive"]["pooled"]["wape"] < 0.5
+    assert document["step_s"] == 3600
+    assert document["run_seconds"] > 0
+    assert document["peak_memory_mb"] > 0
+
+
+def test_local_times_are_read_in_the_zone_that_is_named(samples):
+    right, wrong = (
+        json.loads(_run("forecast", "--history", samples, *COLUMNS[:-1], zone, "--horizon", "24h", "--json").stdout)
+        for zone in (NEW_YORK, "Europe/Berlin")
+    )
+    assert right["issued_at_s"] - wrong["issued_at_s"] == timedelta(hours=6).total_seconds()
+
+
+def test_a_backtest_of_one_model_shows_a_table_of_it_alone(samples):
+    ran = _run("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--window", "4d")
+    assert ran.exit_code == 0, ran.stderr
+    assert "seasonal-naive" in ran.stdout
+    assert "seasonal-profile" not in ran.stdout
+    assert "tenant-1" in ran.stdout
+
+
+def test_a_file_of_calls_becomes_concurrency(calls):
+    ran = _run(
+        *("backtest", "--history", calls, "--kind", "events", "--duration-column", "seconds"),
+        *("--window", "3d", "--step", "15m", "--json"),
+    )
+    assert ran.exit_code == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["step_s"] == 900
+    assert 1 < document["pooled"]["mean_load"] < 10
+    assert document["pooled"]["wape"] < 0.7
+
+
+def test_a_forecast_tells_paths_and_trust_of_the_tenants_asked_for(samples):
+    ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "12h", "--tenant", "tenant-1", "--json")
+    assert ran.exit_code == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    (series,) = document["series"].values()
+    assert series["trust"] == "trusted"
+    assert len(document["times_s"]) == len(series["quantiles"]["0.95"]) == 12
+    assert datetime.fromtimestamp(document["times_s"][0]).minute == 0
+    assert series["quantiles"]["0.5"][10] <= series["quantiles"]["0.99"][10]
+
+
+def test_a_forecast_is_shown_by_the_local_hour(samples):
+    ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
+    assert "tenant-0: trusted" in ran.stdout
+    assert "Mon 2026-06-08 00:00" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("--tz", "New York"), 2, "IANA"),
+        (("--country", "Atlantis"), 2, "is not known"),
+        (("--country", "US", "--subdivision", "Bavaria"), 2, "no subdivision"),
+        (("--horizon", "soon"), 2, "is not a duration"),
+        (("--horizon", "0s"), 2, "longer than nothing"),
+        (("--model", "seasonal-naiv"), 5, "Did you mean seasonal-naive"),
+        (("--value-column", "call"), 3, "there is no column 'call'"),
+        (("--window", "1h"), 1, "a longer window"),
+        (("--step", "10m"), 3, "one sample per 3600 s"),
+    ],
+)
+def test_a_wrong_option_is_named_with_its_remedy(samples, arguments, code, message):
+    ran = _run("backtest", "--history", samples, *COLUMNS, *arguments)
+    assert ran.exit_code == code
+    assert message in ran.stderr.replace("\n", " ").replace("│", "").replace("  ", " ")
+    assert "Traceback" not in ran.stderr
+
+
+def test_an_unknown_tenant_is_answered_with_near_names(samples):
+    ran = _run("forecast", "--history", samples, *COLUMNS, "--tenant", "tenant-7")
+    assert ran.exit_code == 5
+    assert "tenant-1" in ran.stderr
+
+
+def test_a_file_without_rows_says_so(tmp_path):
+    path = tmp_path / "empty.csv"
+    path.write_text("series,ts,value\n")
+    ran = _run("backtest", "--history", path)
+    assert ran.exit_code == 3
+    assert "empty.csv" in ran.stderr
