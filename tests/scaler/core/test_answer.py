@@ -56,6 +56,6 @@ def test_old_pods_that_stand_beyond_the_target_are_not_counted():
 
 def test_an_old_pod_inside_the_target_is_counted_until_its_successor_stands():
     old = pods(SERVING, 3, "old", current_revision=False)
-    leaving = pod("leaving", DRAINING, replacing=True, current_revision=False)
+    leaving = pod("z-leaving", DRAINING, replacing=True, current_revision=False)
     assert pods_apart(observation(4, *old, leaving), 4).replacing == 1
     assert pods_apart(observation(4, *old, leaving, pod("new", STARTING)), 4).replacing == 0
