@@ -121,11 +121,11 @@ FLEET_UNMET_PEAK = _gauge(
 FLEET_CONTRIBUTION = _gauge(
     "fleet_contribution_pods",
     "pods",
-    "What each part of the explanation adds to or takes from the answer; the sum is the answer.",
+    "What each part of the explanation adds to the answer or takes from it; together they are the answer.",
     *FLEET,
     "part",
 )
-FLEET_BINDING = _gauge("fleet_binding", "", "1 for the part of the explanation that decides, else 0.", *FLEET, "part")
+FLEET_BINDING = _gauge("fleet_binding", "", "Always 1; the label says which part decides.", *FLEET, "part")
 FLEET_PODS = _gauge("fleet_pods", "pods", "Pods by state.", *FLEET, "state")
 FLEET_SPEC_REPLICAS = _gauge("fleet_spec_replicas", "replicas", "Replicas that the workload is asked for.", *FLEET)
 FLEET_STATUS_REPLICAS = _gauge("fleet_status_replicas", "replicas", "Replicas that the workload reports.", *FLEET)

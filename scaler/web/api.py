@@ -27,8 +27,10 @@ class FleetsQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    limit: int = Field(500, ge=1, le=10_000)
+    limit: int = Field(500, ge=1, le=1000)
     """How many at most, the most urgent first."""
+    offset: int = Field(0, ge=0, le=1_000_000)
+    """How many of the most urgent to leave out: the start of the next page."""
     search: str = Field("", max_length=253)
     """Only fleets whose namespace, name, policy, pool or tenant contains this text."""
 
@@ -49,7 +51,8 @@ def _add_fleets(router: APIRouter, state: StateReader) -> None:
         """Fleets, the most urgent first."""
         now_s, text = state.now_s(), asked.search.casefold()
         found = ranked(fleet for fleet in state.fleets() if _matches(fleet, text))
-        shown = [views.fleet_answer(entry, state.plan(entry.fleet.key), now_s) for entry in found[: asked.limit]]
+        page = found[asked.offset : asked.offset + asked.limit]
+        shown = [views.fleet_answer(entry, state.plan(entry.fleet.key), now_s) for entry in page]
         return models.Fleets(now_s=now_s, total=len(found), fleets=shown)
 
 

@@ -7,6 +7,7 @@ not known is left out instead of being shown as the last value or as zero.
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 
@@ -163,12 +164,13 @@ def _add_fleet(families: _Families, fleet: FleetStatus, now_s: float) -> None:
 def _add_plan(families: _Families, plan: Plan) -> None:
     key, explanation = (plan.fleet.namespace, plan.fleet.name), plan.explanation
     families.add(metrics.FLEET_ALONE, plan.alone, *key)
-    pods = dict.fromkeys(Part, 0)
+    # Only the parts that there are: with all of them, thousands of fleets would be mostly zeros.
+    pods: Counter[Part] = Counter()
     for step in explanation.contributions:
         pods[step.part] += step.pods
     for part, moved in pods.items():
         families.add(metrics.FLEET_CONTRIBUTION, moved, *key, part.value)
-    families.add_states(metrics.FLEET_BINDING, Part, [explanation.binding], *key)
+    families.add(metrics.FLEET_BINDING, 1, *key, explanation.binding.value)
 
 
 def _add_forecast(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from scaler.web.state import StateReader
+from scaler.web.state import KedaStats, StateReader
 
 BOOK_BOUND_S = 30.0
 """Answers older than this are given as `alone`, so the service is not ready."""
@@ -46,12 +46,13 @@ class Liveness(BaseModel):
 
 def readiness_of(state: StateReader) -> Readiness:
     """Check that KEDA is answered, and with answers of now."""
-    checks = [_book(state), _keda(state)]
+    keda = state.keda_stats()
+    checks = [_book(keda), _reports(keda)]
     return Readiness(ready=all(check.ok for check in checks), checks=checks)
 
 
-def _book(state: StateReader) -> Check:
-    age_s = state.keda_stats().book_age_s
+def _book(keda: KedaStats) -> Check:
+    age_s = keda.book_age_s
     if age_s is None:
         return Check(name="book", ok=False, message="No answers were written yet; the first plan is being made.")
     if age_s > BOOK_BOUND_S:
@@ -60,12 +61,12 @@ def _book(state: StateReader) -> Check:
             " see /api/v1/jobs."
         )
         return Check(name="book", ok=False, message=message)
-    fleets = state.keda_stats().book_fleets
-    return Check(name="book", ok=True, message=f"The answers for {fleets} fleets were written {age_s:.0f} s ago.")
+    message = f"The answers for {keda.book_fleets} fleets were written {age_s:.0f} s ago."
+    return Check(name="book", ok=True, message=message)
 
 
-def _keda(state: StateReader) -> Check:
-    if state.keda_stats().alive:
+def _reports(keda: KedaStats) -> Check:
+    if keda.alive:
         return Check(name="keda", ok=True, message="The process that answers KEDA reports.")
     message = (
         "The process that answers KEDA does not report; the supervisor starts it again, its log says why it ended."

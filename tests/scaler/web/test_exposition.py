@@ -75,8 +75,13 @@ def test_a_fleet_shows_need_answer_and_what_stands(samples):
 def test_the_contributions_add_up_to_the_answer(samples):
     parts = [each for each in samples if each.name == metrics.FLEET_CONTRIBUTION.full_name]
     assert sum(each.value for each in parts if ACME.items() <= each.labels.items()) == 17
-    assert value(samples, metrics.FLEET_BINDING, **ACME, part="forecast") == 1
-    assert value(samples, metrics.FLEET_BINDING, **ACME, part="hold") == 0
+    assert {each.labels["part"] for each in parts if ACME.items() <= each.labels.items()} == {
+        "measured",
+        "forecast",
+        "not-serving",
+    }
+    binding = [each for each in samples if each.name == metrics.FLEET_BINDING.full_name]
+    assert [each.labels["part"] for each in binding if ACME.items() <= each.labels.items()] == ["forecast"]
 
 
 def test_a_state_is_one_for_what_holds_and_zero_for_the_rest(samples):

@@ -51,6 +51,13 @@ def test_limit_keeps_the_most_urgent_and_tells_how_many_there_are(ask):
     assert answer["total"] == 8
 
 
+def test_offset_begins_where_the_page_before_has_ended(ask):
+    pages = [ask(f"/api/v1/fleets?limit=3&offset={start}").json()["fleets"] for start in (0, 3, 6, 9)]
+    assert [len(page) for page in pages] == [3, 3, 2, 0]
+    whole = ask("/api/v1/fleets").json()["fleets"]
+    assert [fleet for page in pages for fleet in page] == whole
+
+
 def test_search_finds_a_fleet_by_its_tenant_in_any_case(ask):
     answer = ask("/api/v1/fleets?search=DOVE-claims").json()
     assert [fleet["name"] for fleet in answer["fleets"]] == ["dove-insurance"]
