@@ -60,7 +60,6 @@ def read_range(
     Raises:
         SourceError: what `fetch` raises, or an answer that does not fit the query.
     """
-    silence_is_zero = silence_is_zero and query.completeness is not None
     chunks = [chunk for piece in _pieces(grid) for chunk in _read_piece(query, piece, fetch, where)]
     names = {tenant for chunk in chunks for tenant in chunk.load}
     if silence_is_zero:
