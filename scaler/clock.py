@@ -10,8 +10,10 @@ from typing import Protocol
 class Clock(Protocol):
     """Tells the time that plans are made by."""
 
-    speed: float
-    """Seconds of this clock per second of the wall clock."""
+    @property
+    def speed(self) -> float:
+        """Seconds of this clock per second of the wall clock."""
+        ...
 
     def now_s(self) -> float:
         """Epoch seconds."""

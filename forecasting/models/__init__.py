@@ -17,6 +17,7 @@ MODELS: Mapping[str, Forecaster] = {_PROFILE.name: _PROFILE, _NAIVE.name: _NAIVE
 """Every model by its name. They hold no state, so that one of each serves all."""
 
 DEFAULT_MODEL = _PROFILE.name
+BASELINE_MODEL = _NAIVE.name
 
 
 def default_forecaster() -> TrainableForecaster:

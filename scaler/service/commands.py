@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from scaler.errors import StateError
 from scaler.service.settings import Configuration
 from scaler.service.supervisor import ChildCommand
 
@@ -30,6 +31,14 @@ def keda_command(configuration: Configuration) -> ChildCommand:
 def service_commands(
     configuration: Configuration, path: Path, main_arguments: Sequence[str] = ()
 ) -> tuple[ChildCommand, ...]:
-    """All processes of the service. The KEDA process comes first: it can answer before the rest is up."""
+    """All processes of the service. The KEDA process comes first: it can answer before the rest is up.
+
+    Raises:
+        StateError: the state directory, which they share, cannot be made.
+    """
+    try:
+        configuration.state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"state: {configuration.state} cannot be made: {error.strerror}") from error
     main = ChildCommand("main", ("scaler.service.main_process", "--config", str(path.absolute()), *main_arguments))
     return keda_command(configuration), main

@@ -26,6 +26,11 @@ class Dataset:
     step_s: int
 
     @property
+    def name(self) -> str:
+        """Its folder in the archive: unlike any other dataset's."""
+        return self.key.folder
+
+    @property
     def key(self) -> DatasetKey:
         """Its name in the archive."""
         return DatasetKey.of(self.source, self.query, self.step_s)

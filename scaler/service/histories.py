@@ -7,11 +7,12 @@ what missing data mean: it only says what is known and how old it is.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import structlog
 
+from forecasting.backtest import BacktestResult
 from forecasting.errors import SourceError
 from forecasting.grid import floor_to_step
 from forecasting.ingest import IngestReport
@@ -27,6 +28,8 @@ _log = structlog.get_logger("histories")
 LATE_SAMPLES_S = 10
 """A slot is read this long after its end, since scrapes and rules come late."""
 
+SCORE_EVERY_S = 86400
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetState:
@@ -38,6 +41,8 @@ class DatasetState:
     forecast_members: frozenset[str] = frozenset()
     report: IngestReport | None = None
     forecasts: Forecasts | None = None
+    scored_until_s: int = 0
+    scores: BacktestResult | None = None
     current: CurrentLoad | None = None
     read_problem: str | None = None
     measure_problem: str | None = None
@@ -79,36 +84,53 @@ class Histories:
         Raises:
             SourceError: at least one source did not answer; the others were read.
         """
-        problems: list[str] = []
-        for dataset, state in list(self._states.items()):
-            until_s = floor_to_step(self._clock.now_s() - LATE_SAMPLES_S, dataset.step_s)
-            if until_s <= state.read_until_s:
-                continue
-            try:
-                report = await self._pool.run(worker.catch_up, self._request(state.use), until_s)
-            except SourceError as error:
-                self._update(dataset, read_problem=str(error))
-                problems.append(f"{dataset.source}: {error}")
-            else:
-                self._update(dataset, report=report, read_until_s=until_s, read_problem=None)
-        if problems:
-            raise SourceError("; ".join(problems))
+        await _all_or_their_problems(self._catch_up_one(dataset) for dataset in list(self._states))
+
+    async def _catch_up_one(self, dataset: Dataset) -> str | None:
+        state = self._states[dataset]
+        until_s = floor_to_step(self._clock.now_s() - LATE_SAMPLES_S, dataset.step_s)
+        if until_s <= state.read_until_s:
+            return None
+        try:
+            report = await self._pool.run(dataset.name, worker.catch_up, self._request(state.use), until_s)
+        except SourceError as error:
+            self._update(dataset, read_problem=str(error))
+            return f"{dataset.source}: {error}"
+        self._update(dataset, report=report, read_until_s=until_s, read_problem=None)
+        return None
 
     async def forecast(self) -> None:
         """Forecast every dataset that has been read further, or whose fleets changed, since its last forecast.
 
         A dataset that was never forecast is forecast from the archive even while its source is dead.
         """
+        await asyncio.gather(*(self._forecast_one(dataset) for dataset in list(self._states)))
+
+    async def _forecast_one(self, dataset: Dataset) -> None:
+        state = self._states[dataset]
+        members = frozenset(f"{key}={tenants}" for key, tenants in state.use.members.items())
+        unread = state.read_until_s == 0
+        if unread and (state.forecasts is not None or state.read_problem is None):
+            return
+        if not unread and state.read_until_s <= state.forecast_until_s and members == state.forecast_members:
+            return
+        until_s = state.read_until_s or floor_to_step(self._clock.now_s(), dataset.step_s)
+        request = self._forecast_request(state.use)
+        forecasts = await self._pool.run(dataset.name, worker.forecast, request, until_s)
+        self._update(dataset, forecasts=forecasts, forecast_until_s=state.read_until_s, forecast_members=members)
+
+    async def score(self) -> None:
+        """Backtest every dataset that was not scored within a day.
+
+        Raises:
+            ForecastingError: the history is too short for it.
+        """
         for dataset, state in list(self._states.items()):
-            members = frozenset(f"{key}={tenants}" for key, tenants in state.use.members.items())
-            unread = state.read_until_s == 0
-            if unread and (state.forecasts is not None or state.read_problem is None):
+            if state.read_until_s == 0 or state.read_until_s - state.scored_until_s < SCORE_EVERY_S:
                 continue
-            if not unread and state.read_until_s <= state.forecast_until_s and members == state.forecast_members:
-                continue
-            until_s = state.read_until_s or floor_to_step(self._clock.now_s(), dataset.step_s)
-            forecasts = await self._pool.run(worker.forecast, self._forecast_request(state.use), until_s)
-            self._update(dataset, forecasts=forecasts, forecast_until_s=state.read_until_s, forecast_members=members)
+            request = self._forecast_request(state.use)
+            scores = await self._pool.run(dataset.name, worker.score, request, state.read_until_s)
+            self._update(dataset, scores=scores, scored_until_s=state.read_until_s)
 
     def _forecast_request(self, use: DatasetUse) -> ForecastRequest:
         return ForecastRequest(
@@ -125,10 +147,7 @@ class Histories:
         Raises:
             SourceError: at least one source did not answer; its last measurement stays and grows old.
         """
-        problems = await asyncio.gather(*(self._measure_one(dataset) for dataset in list(self._states)))
-        said = [problem for problem in problems if problem]
-        if said:
-            raise SourceError("; ".join(said))
+        await _all_or_their_problems(self._measure_one(dataset) for dataset in list(self._states))
 
     async def _measure_one(self, dataset: Dataset) -> str | None:
         try:
@@ -150,3 +169,9 @@ class Histories:
         for source in self._sources.values():
             source.close()
         self._sources.clear()
+
+
+async def _all_or_their_problems(tasks: Iterable[Coroutine[None, None, str | None]]) -> None:
+    problems = [problem for problem in await asyncio.gather(*tasks) if problem]
+    if problems:
+        raise SourceError("; ".join(dict.fromkeys(problems)))

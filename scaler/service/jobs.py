@@ -78,7 +78,7 @@ class Jobs:
             self._failed(before, str(error))
             if before.error != str(error):
                 _log.warning("job failed", job=job.name, reason=str(error))
-        except Exception as error:  # a job that breaks must not take the others along
+        except Exception as error:  # noqa: BLE001 - a job that breaks must not take the others along
             self._failed(before, f"{type(error).__name__}: {error}")
             _log.exception("job broke", job=job.name)
         else:

@@ -1,4 +1,4 @@
-"""What a fleet carries now, from what its tenants carry now. Missing is missing: never zero, never a part of the sum."""
+"""What a fleet carries now, from what its tenants carry now. Missing is missing: no zero, and no part of a sum."""
 
 from __future__ import annotations
 

@@ -35,5 +35,7 @@ def configure_logs(level: str, form: str) -> None:
     root.handlers = [handler]
     root.setLevel(threshold)
     # Their every request or job run is no event to anybody.
-    for noisy in ("uvicorn.access", "apscheduler", "httpx", "urllib3", "kubernetes"):
+    for noisy in ("uvicorn.access", "httpx", "urllib3", "kubernetes"):
         logging.getLogger(noisy).setLevel(max(threshold, logging.WARNING))
+    # It warns whenever a job is still running when its time comes, which is what coalescing is for.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)

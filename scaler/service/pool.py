@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import time
+import zlib
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -28,52 +29,69 @@ class WorkerError(CalltideError):
     """A worker process died over its task. It is started again; the last result serves meanwhile."""
 
 
-class WorkerPool:
-    """A pool of processes that is made again when it breaks."""
+class _Worker:
+    """One process that is made again when it dies."""
 
-    def __init__(self, workers: int, log_level: str, log_format: str) -> None:
-        self._workers = workers
+    def __init__(self, log_level: str, log_format: str) -> None:
         self._log = (log_level, log_format)
-        self._pool: ProcessPoolExecutor | None = None
+        self._process: ProcessPoolExecutor | None = None
         self._pause_s = FIRST_PAUSE_S
         self._start_again_s = 0.0
-        self.restarts = 0
 
     async def run(
         self, task: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
     ) -> _Result:
-        """Run a task in a worker.
+        if self._process is None:
+            if time.monotonic() < self._start_again_s:
+                raise WorkerError("the worker process died and starts again after a pause")
+            context = multiprocessing.get_context("spawn")
+            self._process = ProcessPoolExecutor(1, context, start_worker, self._log)
+        process = self._process
+        try:
+            result = await asyncio.wrap_future(process.submit(task, *args, **kwargs))
+        except BrokenProcessPool as error:
+            if process is self._process:
+                self._forget_the_dead()
+            raise WorkerError("the worker process died over its task; it starts again") from error
+        self._pause_s = FIRST_PAUSE_S
+        return result
+
+    def _forget_the_dead(self) -> None:
+        if self._process is not None:
+            self._process.shutdown(wait=False, cancel_futures=True)
+        self._process = None
+        self._start_again_s = time.monotonic() + self._pause_s
+        _log.error("a worker process died", pause_s=self._pause_s)
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def close(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        # The executor has no public way to end a task that runs.
+        for running in list(process._processes.values()):
+            running.terminate()
+        process.shutdown(wait=False, cancel_futures=True)
+
+
+class WorkerPool:
+    """Worker processes, each with datasets of its own: what a worker keeps in memory is kept once."""
+
+    def __init__(self, workers: int, log_level: str, log_format: str) -> None:
+        self._workers = [_Worker(log_level, log_format) for _ in range(workers)]
+
+    async def run(
+        self, owner: str, task: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        """Run a task in the worker that all tasks of this owner go to.
 
         Raises:
             WorkerError: the worker died, or the pause after a death is not over.
         """
-        if self._pool is None:
-            if time.monotonic() < self._start_again_s:
-                raise WorkerError("the worker processes died and start again after a pause")
-            self._pool = ProcessPoolExecutor(
-                self._workers, multiprocessing.get_context("spawn"), start_worker, self._log
-            )
-        pool = self._pool
-        try:
-            result = await asyncio.wrap_future(pool.submit(task, *args, **kwargs))
-        except BrokenProcessPool as error:
-            if pool is self._pool:
-                self._pool = None
-                self.restarts += 1
-                self._start_again_s = time.monotonic() + self._pause_s
-                _log.error("a worker process died", pause_s=self._pause_s)
-                self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
-                pool.shutdown(wait=False, cancel_futures=True)
-            raise WorkerError("a worker process died over its task; it starts again") from error
-        self._pause_s = FIRST_PAUSE_S
-        return result
+        worker = self._workers[zlib.crc32(owner.encode()) % len(self._workers)]
+        return await worker.run(task, *args, **kwargs)
 
     def close(self) -> None:
         """End the workers at once: what they were making can be made again."""
-        pool, self._pool = self._pool, None
-        if pool is None:
-            return
-        # The executor has no public way to end a task that runs.
-        for process in list(pool._processes.values()):
-            process.terminate()
-        pool.shutdown(wait=False, cancel_futures=True)
+        for worker in self._workers:
+            worker.close()

@@ -33,6 +33,10 @@ class RosterEntry:
         """Why the fleet cannot be sized."""
         return self.observation.fault
 
+    def with_fault(self, fault: str) -> RosterEntry:
+        """The same fleet, which cannot be sized for this reason."""
+        return RosterEntry(replace(self.observation, fault=fault), self.tenants, self.spec)
+
 
 def roster_entry(observation: FleetObservation, policies: PolicyBook) -> RosterEntry:
     """Join one observed fleet with its policy."""

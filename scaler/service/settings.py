@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic.alias_generators import to_camel
 
 from forecasting.sources.settings import SourceSettings
-from scaler.policy.model import Name, PolicyModel, Seconds
+from scaler.policy.fields import Name, Seconds
 
 
 def _listen_address(text: str) -> str:
@@ -25,7 +26,21 @@ def _listen_address(text: str) -> str:
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 
 
-class KubernetesFleets(PolicyModel):
+class ServiceModel(BaseModel):
+    """Common behaviour: camelCase in YAML, unknown fields refused, values frozen."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+    )
+
+
+class KubernetesFleets(ServiceModel):
     """Fleets are the ScaledObjects of a cluster that point here."""
 
     adapter: Literal["kubernetes"]
@@ -38,14 +53,14 @@ class KubernetesFleets(PolicyModel):
     """Only fleets in these namespaces; empty means all."""
 
 
-class SimulatedFleets(PolicyModel):
+class SimulatedFleets(ServiceModel):
     """Without a cluster: the fleets that the policies list, with simulated pods that follow the answers."""
 
     adapter: Literal["simulated"] = "simulated"
     """`simulated`."""
 
 
-class TlsSettings(PolicyModel):
+class TlsSettings(ServiceModel):
     """Certificates of the gRPC server, in PEM. Rotated files are picked up without a restart."""
 
     certificate_file: Path
@@ -56,7 +71,7 @@ class TlsSettings(PolicyModel):
     """When given, only clients with a certificate of this authority are answered."""
 
 
-class KedaSettings(PolicyModel):
+class KedaSettings(ServiceModel):
     """The gRPC server that KEDA asks."""
 
     listen: ListenAddress = "127.0.0.1:9090"
@@ -69,14 +84,14 @@ class KedaSettings(PolicyModel):
     """After this a connection is closed gracefully, so that KEDA spreads over all replicas again."""
 
 
-class WebSettings(PolicyModel):
+class WebSettings(ServiceModel):
     """The page, the JSON API, health and metrics."""
 
     listen: ListenAddress = "127.0.0.1:8080"
     """Address and port."""
 
 
-class LogSettings(PolicyModel):
+class LogSettings(ServiceModel):
     """How the service logs, to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -85,7 +100,7 @@ class LogSettings(PolicyModel):
     """`json` for machines, `console` for a person at a terminal."""
 
 
-class Configuration(PolicyModel):
+class Configuration(ServiceModel):
     """One configuration file."""
 
     api_version: Literal["calltide.io/v1"]

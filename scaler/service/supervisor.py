@@ -57,7 +57,7 @@ def _start(child: _Child) -> None:
     child.process = subprocess.Popen(
         [sys.executable, "-P", "-m", *child.command.arguments],
         stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - this process has one thread
+        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
     )
     child.started_s = time.monotonic()
     _log.info("process started", process=child.command.name, pid=child.process.pid)

@@ -13,19 +13,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from forecasting.archive import Archive
+from forecasting.backtest import BacktestResult, backtest
 from forecasting.calendar import CivilCalendar
-from forecasting.forecast import QuantileForecast
+from forecasting.forecast import Forecaster, QuantileForecast
 from forecasting.grid import SlotGrid, floor_to_step
 from forecasting.ingest import Ingest, IngestReport
 from forecasting.load import LoadMatrix, fleet_sums
-from forecasting.models import default_forecaster
+from forecasting.models import BASELINE_MODEL, MODELS, default_forecaster
 from forecasting.sources.protocol import HistorySource
 from scaler.service.datasets import Dataset
 from scaler.service.logs import configure_logs
 
 CHART_LOOK_BACK_S = 8 * 86400
 """History that is handed to the charts: enough to see the same day a week ago."""
+
+SCORED_S = 7 * 86400
+"""How much of the newest history the daily backtest replays."""
+
+TRAIN_EVERY_S = 86400
+TRAIN_YOUNG_EVERY_S = 3600
+"""While a history is younger than `YOUNG_S` every day changes much."""
+YOUNG_S = 14 * 86400
 
 _PR_SET_PDEATHSIG = 1
 
@@ -72,7 +83,13 @@ class Forecasts:
     recent: LoadMatrix
 
 
-_ingests: dict[tuple[Dataset, str], Ingest] = {}
+@dataclass(frozen=True, slots=True)
+class _Open:
+    ingest: Ingest
+    look_back_s: int
+
+
+_open: dict[tuple[Dataset, str], _Open] = {}
 
 
 def start_worker(log_level: str, log_format: str) -> None:
@@ -84,19 +101,14 @@ def start_worker(log_level: str, log_format: str) -> None:
 
 
 def _ingest_of(request: HistoryRequest) -> Ingest:
-    known = _ingests.get((request.dataset, request.archive_url))
-    if known is None or known.look_back_s < request.look_back_s:
-        dataset = request.dataset
-        known = Ingest(
-            request.opener.open(dataset.source),
-            Archive(request.archive_url),
-            dataset.key,
-            dataset.query,
-            step_s=dataset.step_s,
-            look_back_s=request.look_back_s,
-        )
-        _ingests[dataset, request.archive_url] = known
-    return known
+    dataset = request.dataset
+    known = _open.get((dataset, request.archive_url))
+    if known is None or known.look_back_s != request.look_back_s:
+        source = request.opener.open(dataset.source)
+        archive = Archive(request.archive_url)
+        ingest = Ingest(source, archive, dataset.key, dataset.query, dataset.step_s, request.look_back_s)
+        known = _open[dataset, request.archive_url] = _Open(ingest, request.look_back_s)
+    return known.ingest
 
 
 def catch_up(request: HistoryRequest, now_s: float) -> IngestReport:
@@ -111,16 +123,60 @@ def catch_up(request: HistoryRequest, now_s: float) -> IngestReport:
 def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
     """Forecast all tenants and all fleets of a dataset from what the archive has."""
     history = _ingest_of(request.history).load(now_s)
-    step_s = request.history.dataset.step_s
-    horizon = SlotGrid(floor_to_step(now_s, step_s), step_s, request.horizon_s // step_s)
+    dataset = request.history.dataset
+    horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
     sums = fleet_sums(history, request.members)
-    model = default_forecaster()
     plain = CivilCalendar()
+    calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
     return Forecasts(
-        model.forecast(history, [request.tenant_calendars.get(name, plain) for name in history.series], horizon),
-        model.forecast(sums, [request.fleet_calendars[name] for name in sums.series], horizon),
+        _forecast((dataset, "tenants"), history, calendars, horizon),
+        _forecast((dataset, "fleets"), sums, [request.fleet_calendars[name] for name in sums.series], horizon),
         _newest(sums, CHART_LOOK_BACK_S),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Trained:
+    series: tuple[str, ...]
+    calendars: tuple[CivilCalendar, ...]
+    trained_until_s: int
+    model: Forecaster
+
+
+_trained: dict[tuple[Dataset, str], _Trained] = {}
+
+
+def _forecast(
+    rows: tuple[Dataset, str], history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid
+) -> QuantileForecast:
+    """Forecast by what was learnt within the last day; learn anew when it is older or the rows have changed."""
+    known = _trained.get(rows)
+    now_s = history.grid.end_s
+    fits = known is not None and (known.series, known.calendars) == (history.series, tuple(calendars))
+    good_for_s = TRAIN_YOUNG_EVERY_S if _is_young(history) else TRAIN_EVERY_S
+    if known is None or not fits or not 0 <= now_s - known.trained_until_s < good_for_s:
+        model = default_forecaster().trained(history, calendars)
+        known = _trained[rows] = _Trained(history.series, tuple(calendars), now_s, model)
+    return known.model.forecast(history, calendars, horizon)
+
+
+def _is_young(history: LoadMatrix) -> bool:
+    seen = history.observed.any(axis=0)
+    first = int(np.argmax(seen)) if seen.any() else history.grid.slots
+    return (history.grid.slots - first) * history.grid.step_s < YOUNG_S
+
+
+def score(request: ForecastRequest, now_s: float) -> BacktestResult:
+    """How the fleets' forecasts of the last week would have done, beside the seasonal naive.
+
+    Raises:
+        ForecastInputError: the history is too short for it.
+    """
+    history = _ingest_of(request.history).load(now_s)
+    sums = fleet_sums(history, request.members)
+    calendars = [request.fleet_calendars[name] for name in sums.series]
+    models = [default_forecaster(), MODELS[BASELINE_MODEL]]
+    return backtest(sums, calendars, models, window_s=min(SCORED_S, sums.grid.slots * sums.grid.step_s // 4))
 
 
 def _newest(load: LoadMatrix, span_s: int) -> LoadMatrix:
@@ -128,10 +184,3 @@ def _newest(load: LoadMatrix, span_s: int) -> LoadMatrix:
     first = load.grid.slots - slots
     grid = SlotGrid(load.grid.start_s + first * load.grid.step_s, load.grid.step_s, slots)
     return LoadMatrix(load.measure, load.series, grid, load.values[:, first:].copy())
-
-
-def close_sources(requests: Sequence[HistoryRequest] = ()) -> None:
-    """Forget datasets that are not asked for any more."""
-    wanted = {(request.dataset, request.archive_url) for request in requests}
-    for key in _ingests.keys() - wanted:
-        del _ingests[key]

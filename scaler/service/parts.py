@@ -1,0 +1,121 @@
+"""What a run of the service is put together from: its clock, its sources and its fleets.
+
+`serve` takes the real ones; a demo swaps these three and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.errors import SourceConfigurationError
+from forecasting.sources import HistorySource, SourceSettings, open_source
+from scaler.clock import Clock, SystemClock
+from scaler.core.fleets import FleetKey
+from scaler.fleet.kubernetes.adapter import KubernetesFleets
+from scaler.fleet.kubernetes.api import connect
+from scaler.fleet.listing import FleetListing
+from scaler.fleet.protocol import FleetAdapter
+from scaler.fleet.simulated.adapter import SimulatedFleets
+from scaler.fleet.simulated.answers import GrpcAnswers
+from scaler.fleet.simulated.calls import Calls
+from scaler.fleet.simulated.fleet import SimulatedFleetSpec
+from scaler.policy.book import PolicyBook
+from scaler.service.settings import Configuration
+from scaler.service.settings import KubernetesFleets as KubernetesSettings
+from scaler.service.worker import SourceOpener
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The three parts that differ between a real run and a demo. `source_kinds` names each source's type."""
+
+    clock: Clock
+    opener: SourceOpener
+    adapter: FleetAdapter
+    source_kinds: Mapping[str, str]
+    demo: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ConfiguredSources:
+    """The sources of the configuration file."""
+
+    settings: Mapping[str, SourceSettings]
+
+    def open(self, name: str) -> HistorySource:
+        """Open the source of this name.
+
+        Raises:
+            SourceConfigurationError: the configuration has none of that name, or its settings are wrong.
+        """
+        if name not in self.settings:
+            known = ", ".join(sorted(self.settings)) or "none"
+            raise SourceConfigurationError(
+                f"a policy's history.source is {name!r}, the configuration's sources are: {known}. Add it or rename it."
+            )
+        return open_source(self.settings[name], name)
+
+
+class NoCalls:
+    """The calls of a fleet that nobody simulates: none. Its pods only follow the answers."""
+
+    def starting(self, tenants: Sequence[str], from_s: float, until_s: float) -> Calls:
+        """No calls."""
+        del tenants, from_s, until_s
+        nothing = np.zeros(0, dtype=np.int64)
+        return Calls(nothing, nothing, nothing)
+
+    def in_progress(self, tenants: Sequence[str], at_s: float) -> Calls:
+        """No calls."""
+        return self.starting(tenants, at_s, at_s)
+
+
+def listed_fleets(policies: PolicyBook) -> tuple[FleetListing, ...]:
+    """The fleets that policies list themselves."""
+    return tuple(
+        FleetListing(FleetKey(fleet.namespace, fleet.name), fleet.policy, fleet.tenants)
+        for fleet in policies.listed_fleets()
+    )
+
+
+def simulated_specs(policies: PolicyBook) -> tuple[SimulatedFleetSpec, ...]:
+    """How to simulate the listed fleets: pods as large and as many as their policies say."""
+    specs = []
+    for listing in listed_fleets(policies):
+        spec = policies.resolve(listing.policy, fleet=str(listing.key), tenants=listing.tenants)
+        specs.append(
+            SimulatedFleetSpec(
+                listing,
+                channels_per_pod=spec.capacity.channels_per_pod or 100,
+                minimum_replicas=spec.min_pods,
+                maximum_replicas=spec.max_pods,
+            )
+        )
+    return tuple(specs)
+
+
+def real_parts(configuration: Configuration, policies: Callable[[], PolicyBook]) -> Parts:
+    """The machine's clock, the configured sources, and the cluster if one is configured.
+
+    Raises:
+        ConfigurationError: the cluster's credentials cannot be used.
+    """
+    clock = SystemClock()
+    fleets = configuration.fleets
+    adapter: FleetAdapter
+    if isinstance(fleets, KubernetesSettings):
+        adapter = KubernetesFleets(
+            connect(fleets.kubeconfig),
+            clock,
+            addresses=fleets.scaler_addresses,
+            namespaces=fleets.namespaces,
+            listed=lambda: listed_fleets(policies()),
+        )
+    else:
+        answers = GrpcAnswers(configuration.keda.listen)
+        adapter = SimulatedFleets(simulated_specs(policies()), NoCalls(), answers, clock)
+    kinds = {name: settings.type for name, settings in configuration.sources.items()}
+    return Parts(clock, ConfiguredSources(configuration.sources), adapter, kinds)

@@ -1,0 +1,251 @@
+"""The planning step: every fleet planned from what is known now, and the answers written for KEDA.
+
+It runs every few seconds and reads only memory. What it publishes is replaced whole, so that the page never sees half
+of a step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+
+from forecasting.forecast import QuantileForecast
+from forecasting.load import Measure
+from keda_external_scaler.book import Book
+from keda_external_scaler.book_file import write_book
+from scaler.clock import Clock
+from scaler.core.book_entries import to_book_entries
+from scaler.core.confirm import moved_share, while_unconfirmed
+from scaler.core.fleet_forecast import FleetForecast, fleet_forecasts
+from scaler.core.fleets import FleetKey, PodState
+from scaler.core.inputs import LastPlan, Measurement, PlanInputs
+from scaler.core.lead import Lead, fleet_lead
+from scaler.core.plan import Plan
+from scaler.core.plan_book import PlanBook
+from scaler.core.planner import PlanRound, plan_fleets
+from scaler.errors import CalltideError
+from scaler.fleet.protocol import FleetAdapter
+from scaler.policy.model import PolicySpec
+from scaler.policy.store import PolicyStore
+from scaler.service.datasets import dataset_uses, datasets_of
+from scaler.service.histories import Histories
+from scaler.service.loads import FleetLoad, fleet_load
+from scaler.service.plan_keeper import PlanKeeper
+from scaler.service.recorder import FleetRecord, Recorder
+from scaler.service.roster import RosterEntry, make_roster
+
+_log = structlog.get_logger("planning")
+
+PLAN_EVERY_S = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class SizedFleet:
+    """One fleet after a planning step: who it is, what it carries, its lead, and its plan unless it has a fault."""
+
+    entry: RosterEntry
+    loads: Mapping[Measure, FleetLoad] = field(default_factory=dict)
+    lead: Lead | None = None
+    plan: Plan | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A fleet with everything that its plan is made from."""
+
+    entry: RosterEntry
+    spec: PolicySpec
+    loads: Mapping[Measure, FleetLoad]
+    lead: Lead
+    forecast: FleetForecast | None
+
+
+class Planning:
+    """Plans all fleets, and publishes the result as answers, records and what the page shows."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        adapter: FleetAdapter,
+        policies: PolicyStore,
+        histories: Histories,
+        recorder: Recorder,
+        plan_book: PlanKeeper,
+        book_path: Path,
+        launch_budget_pods: int | None,
+    ) -> None:
+        self._clock = clock
+        self._adapter = adapter
+        self._policies = policies
+        self._histories = histories
+        self._recorder = recorder
+        self._plan_book = plan_book
+        self._book_path = book_path
+        self._launch_budget_pods = launch_budget_pods
+        self._fleets: Mapping[FleetKey, SizedFleet] = {}
+        self._seen_whole = False
+        self.book_written_at_s: float | None = None
+        self.book_fleets = 0
+
+    def fleets(self) -> Mapping[FleetKey, SizedFleet]:
+        """Every fleet after the last step."""
+        return self._fleets
+
+    async def step(self) -> None:
+        """Plan all fleets once and publish the result.
+
+        Raises:
+            CalltideError: nothing has been seen of the fleets yet, or the answers could not be written.
+        """
+        seen = self._adapter.seen()
+        self._seen_whole = self._seen_whole or seen.complete
+        if not self._seen_whole:
+            # A book made from half a list would take away answers of the run before, which still hold.
+            raise CalltideError(seen.problem or "the fleets have not been seen yet")
+        roster = make_roster(seen.fleets.values(), self._policies.book)
+        in_force = {
+            key: self._policies.in_force(str(key), entry.observation.policy, entry.spec)
+            for key, entry in roster.items()
+            if entry.spec is not None
+        }
+        self._histories.use(dataset_uses((key, roster[key].tenants, spec) for key, spec in in_force.items()))
+        fleets = await asyncio.to_thread(self._plan, roster, in_force)
+        self._recorder.keep_only(roster)
+        if seen.complete:
+            self._policies.forget_all_but({str(key) for key in roster})
+        self._record(fleets.values())
+        self._fleets = fleets
+
+    def _plan(
+        self, roster: Mapping[FleetKey, RosterEntry], in_force: Mapping[FleetKey, PolicySpec]
+    ) -> Mapping[FleetKey, SizedFleet]:
+        now_s = self._clock.now_s()
+        ready = self._gather(roster, in_force, now_s)
+        book = self._plan_book.book
+        done = self._round(ready, now_s, book)
+        plans = self._while_unconfirmed(ready, done.plans, now_s, book)
+        self._publish(plans, roster, now_s)
+        return {
+            key: SizedFleet(entry.with_fault(done.faults[key]) if key in done.faults else entry)
+            if key not in plans
+            else SizedFleet(entry, ready[key].loads, ready[key].lead, plans[key])
+            for key, entry in roster.items()
+        }
+
+    def _gather(
+        self, roster: Mapping[FleetKey, RosterEntry], in_force: Mapping[FleetKey, PolicySpec], now_s: float
+    ) -> dict[FleetKey, _Ready]:
+        forecasts = self._forecasts(in_force)
+        leads = self._adapter.pod_leads_s()
+        states = self._histories.states()
+        ready: dict[FleetKey, _Ready] = {}
+        for key, spec in in_force.items():
+            loads = {
+                measure: fleet_load(states[dataset], roster[key].tenants, now_s)
+                for measure, dataset in datasets_of(spec.history).items()
+                if dataset in states
+            }
+            lead = fleet_lead(spec.lead, leads.get(key, ()))
+            ready[key] = _Ready(roster[key], spec, loads, lead, forecasts.get(str(key)))
+        return ready
+
+    def _forecasts(self, in_force: Mapping[FleetKey, PolicySpec]) -> dict[str, FleetForecast]:
+        """Every fleet's forecast. Fleets that read the same datasets are looked up together."""
+        groups: dict[tuple[int, ...], tuple[list[QuantileForecast], dict[str, float]]] = {}
+        states = self._histories.states()
+        for key, spec in in_force.items():
+            made = [
+                state.forecasts.fleets
+                for dataset in datasets_of(spec.history).values()
+                if (state := states.get(dataset)) is not None and state.forecasts is not None
+            ]
+            group = groups.setdefault(tuple(map(id, made)), (made, {}))
+            group[1][str(key)] = spec.forecast.quantile
+        found: dict[str, FleetForecast] = {}
+        for made, quantiles in groups.values():
+            try:
+                found.update(fleet_forecasts(made, quantiles))
+            except CalltideError as error:
+                # Two measures whose forecasts have drifted apart: the plan book answers until both are issued again.
+                _log.warning("forecasts cannot be joined", reason=str(error), fleets=sorted(quantiles))
+        return found
+
+    def _round(self, ready: Mapping[FleetKey, _Ready], now_s: float, book: PlanBook) -> PlanRound:
+        inputs = [self._inputs(key, fleet, fleet.spec, now_s, book) for key, fleet in ready.items()]
+        return plan_fleets(inputs, self._launch_budget_pods)
+
+    def _inputs(self, key: FleetKey, fleet: _Ready, spec: PolicySpec, now_s: float, book: PlanBook) -> PlanInputs:
+        before = self._fleets.get(key)
+        measured = {
+            measure: Measurement(load.value, load.age_s)
+            for measure, load in fleet.loads.items()
+            if load.value is not None and load.age_s is not None
+        }
+        return PlanInputs(
+            now_s=now_s,
+            policy=spec,
+            observation=fleet.entry.observation,
+            lead=fleet.lead,
+            measured=measured,
+            forecast=fleet.forecast,
+            last=LastPlan.of(before.plan) if before and before.plan else book.last_plan(key),
+            book_need=book.need_at(key, now_s),
+        )
+
+    def _while_unconfirmed(
+        self, ready: Mapping[FleetKey, _Ready], plans: Mapping[FleetKey, Plan], now_s: float, book: PlanBook
+    ) -> Mapping[FleetKey, Plan]:
+        """Weigh every policy change that is not in force by what it would do to the fleet's need, and explain it."""
+        explained = dict(plans)
+        for key, plan in plans.items():
+            fleet = ready[key]
+            candidate = fleet.entry.spec
+            if candidate is None or candidate == fleet.spec:
+                continue
+            # Both without the launch budget: it would make the old policy look smaller than it is.
+            old, new = (
+                plan_fleets([self._inputs(key, fleet, spec, now_s, book)], None).plans.get(key)
+                for spec in (fleet.spec, candidate)
+            )
+            if old is None or new is None:
+                continue
+            share = moved_share(old, new)
+            settled = self._policies.settle(str(key), fleet.entry.observation.policy, candidate, share)
+            if settled != candidate:
+                explained[key] = while_unconfirmed(plan, new)
+        return explained
+
+    def _publish(self, plans: Mapping[FleetKey, Plan], roster: Mapping[FleetKey, RosterEntry], now_s: float) -> None:
+        self._plan_book.keep(plans.values())
+        observations = {key: roster[key].observation for key in plans}
+        entries = to_book_entries(plans.values(), observations, self._plan_book.book)
+        written_at_s = time.time()
+        write_book(self._book_path, Book(written_at_s, now_s, self._clock.speed, entries))
+        self.book_written_at_s = written_at_s
+        self.book_fleets = len(entries)
+
+    def _record(self, fleets: Iterable[SizedFleet]) -> None:
+        now_s = self._clock.now_s()
+        for fleet in fleets:
+            if fleet.plan is None:
+                continue
+            seen = fleet.entry.observation
+            loads = {measure: load.value for measure, load in fleet.loads.items()}
+            self._recorder.add(
+                seen.key,
+                FleetRecord(
+                    now_s,
+                    fleet.plan.need,
+                    fleet.plan.answer,
+                    seen.count(PodState.SERVING),
+                    seen.status_replicas,
+                    loads.get(Measure.CHANNELS),
+                    loads.get(Measure.CALL_RATE),
+                ),
+            )

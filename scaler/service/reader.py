@@ -1,0 +1,262 @@
+"""The running service as the web layer reads it: the state of its parts, put into the words of `scaler.web.state`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from forecasting.forecast import Trust
+from forecasting.grid import SlotGrid
+from forecasting.load import Float32Array, Measure
+from keda_external_scaler.errors import StatsError
+from keda_external_scaler.stats import read_stats
+from scaler.clock import Clock
+from scaler.core.fleets import FleetKey, FleetObservation, PodState
+from scaler.core.plan import Part, Plan
+from scaler.policy.store import PolicyStore
+from scaler.service.datasets import datasets_of
+from scaler.service.histories import DatasetState, Histories
+from scaler.service.jobs import Jobs
+from scaler.service.planning import Planning, SizedFleet
+from scaler.service.policy_status import pending_sentence, policies_status
+from scaler.service.recorder import Recorder
+from scaler.web.state import (
+    FleetHistory,
+    FleetStatus,
+    JobStatus,
+    KedaStats,
+    MeasureForecast,
+    PeakAhead,
+    PoliciesStatus,
+    RecordedPods,
+    SourceStatus,
+)
+
+KEDA_SILENT_AFTER_S = 30.0
+
+
+class ServiceReader:
+    """Implements `scaler.web.state.StateReader` over the parts of the service."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        demo: bool,
+        planning: Planning,
+        histories: Histories,
+        recorder: Recorder,
+        policies: PolicyStore,
+        jobs: Jobs,
+        source_kinds: Mapping[str, str],
+        keda_stats_path: Path,
+        archive: Path | None,
+    ) -> None:
+        self._clock = clock
+        self._demo = demo
+        self._planning = planning
+        self._histories = histories
+        self._recorder = recorder
+        self._policies = policies
+        self._jobs = jobs
+        self._source_kinds = source_kinds
+        self._keda_stats_path = keda_stats_path
+        self._archive = archive
+        self._started_s = clock.now_s()
+        self._version = version("calltide")
+
+    @property
+    def version(self) -> str:
+        """Calltide's version."""
+        return self._version
+
+    @property
+    def started_s(self) -> float:
+        """When the service started."""
+        return self._started_s
+
+    @property
+    def demo(self) -> bool:
+        """Whether calls and pods are simulated."""
+        return self._demo
+
+    @property
+    def speed(self) -> float:
+        """Seconds of the plan's clock per second of the wall clock."""
+        return self._clock.speed
+
+    def now_s(self) -> float:
+        """Epoch seconds of the plan's clock."""
+        return self._clock.now_s()
+
+    def fleets(self) -> Sequence[FleetStatus]:
+        """Every fleet on the roster."""
+        return [self._status(fleet) for fleet in self._planning.fleets().values()]
+
+    def _status(self, fleet: SizedFleet) -> FleetStatus:
+        now_s = self._clock.now_s()
+        seen, plan = fleet.entry.observation, fleet.plan
+        why = plan.explanation if plan else None
+        return FleetStatus(
+            key=seen.key,
+            policy=seen.policy,
+            tenants=fleet.entry.tenants,
+            pool=seen.pool,
+            spec=fleet.entry.spec,
+            effective_mode=why.effective_mode if why else None,
+            trust=why.trust if why else Trust.COLD,
+            trust_reason=why.trust_reason if why else "no plan yet",
+            spec_replicas=seen.spec_replicas,
+            status_replicas=seen.status_replicas,
+            pods={state: count for state in PodState if (count := seen.count(state))},
+            load_now={measure: load.value for measure, load in fleet.loads.items() if load.value is not None},
+            measured_pods=_measured_pods(plan),
+            need=plan.need if plan else None,
+            answer=plan.answer if plan else None,
+            peak=_peak_ahead(plan, now_s),
+            lead_s=fleet.lead.seconds if fleet.lead else None,
+            lead_is_measured=fleet.lead.measured if fleet.lead else False,
+            issue_age_s=why.issue_age_s if why else None,
+            data_age_s=why.data_age_s if why else None,
+            observed_age_s=max(0.0, now_s - seen.observed_at_s),
+            held=_held(plan),
+            fault=fleet.entry.fault,
+            pending=pending_sentence(self._policies.pending(str(seen.key))),
+            summary=why.summary if why else "",
+        )
+
+    def plan(self, key: FleetKey) -> Plan | None:
+        """The fleet's last plan."""
+        fleet = self._planning.fleets().get(key)
+        return fleet.plan if fleet else None
+
+    def observation(self, key: FleetKey) -> FleetObservation | None:
+        """The fleet as it was last seen."""
+        fleet = self._planning.fleets().get(key)
+        return fleet.entry.observation if fleet else None
+
+    def _datasets(self, key: FleetKey) -> dict[Measure, DatasetState]:
+        fleet = self._planning.fleets().get(key)
+        if fleet is None or fleet.entry.spec is None:
+            return {}
+        states = self._histories.states()
+        wanted = datasets_of(fleet.entry.spec.history)
+        return {measure: states[dataset] for measure, dataset in wanted.items() if dataset in states}
+
+    def history(self, key: FleetKey) -> FleetHistory | None:
+        """The fleet's past load and its recorded pods."""
+        loads: dict[Measure, Float32Array] = {}
+        grid: SlotGrid | None = None
+        for measure, state in self._datasets(key).items():
+            recent = state.forecasts.recent if state.forecasts else None
+            if recent is not None and str(key) in recent.series and grid in (None, recent.grid):
+                loads[measure] = recent.row(str(key))
+                grid = recent.grid
+        return None if grid is None else FleetHistory(grid, loads, self._recorded(key))
+
+    def _recorded(self, key: FleetKey) -> RecordedPods:
+        records = self._recorder.of(key)
+        return RecordedPods(
+            np.array([record.at_s for record in records], dtype=np.float64),
+            np.array([record.need for record in records], dtype=np.float32),
+            np.array([record.answer for record in records], dtype=np.float32),
+            np.array([record.serving for record in records], dtype=np.float32),
+        )
+
+    def forecast(self, key: FleetKey) -> Mapping[Measure, MeasureForecast]:
+        """The fleet's forecast per measure."""
+        found: dict[Measure, MeasureForecast] = {}
+        for measure, state in self._datasets(key).items():
+            fleets = state.forecasts.fleets if state.forecasts else None
+            if fleets is None or str(key) not in fleets.series:
+                continue
+            row = fleets.series.index(str(key))
+            newest_s = float(fleets.newest_observation_s[row])
+            found[measure] = MeasureForecast(
+                fleets.grid,
+                fleets.quantiles,
+                fleets.values[row],
+                fleets.issued_at_s,
+                newest_s or None,
+                fleets.trust[row],
+                fleets.trust_reasons[row],
+                fleets.model,
+            )
+        return found
+
+    def policies(self) -> PoliciesStatus:
+        """Policies in force and what is not."""
+        return policies_status(self._policies)
+
+    def jobs(self) -> Sequence[JobStatus]:
+        """The service's jobs."""
+        return self._jobs.status()
+
+    def sources(self) -> Sequence[SourceStatus]:
+        """The sources that the policies in force ask."""
+        by_name: dict[str, list[DatasetState]] = {}
+        for dataset, state in self._histories.states().items():
+            by_name.setdefault(dataset.source, []).append(state)
+        return [self._source_status(name, states) for name, states in sorted(by_name.items())]
+
+    def _source_status(self, name: str, states: Sequence[DatasetState]) -> SourceStatus:
+        problems = [problem for state in states for problem in (state.read_problem, state.measure_problem) if problem]
+        newest = [
+            float(state.forecasts.tenants.newest_observation_s.max(initial=0)) for state in states if state.forecasts
+        ]
+        return SourceStatus(
+            name,
+            self._source_kinds.get(name, "unknown"),
+            not problems and any(state.report or state.current for state in states),
+            problems[0] if problems else None,
+            max(newest, default=0.0) or None,
+        )
+
+    def keda_stats(self) -> KedaStats:
+        """What the KEDA process last reported, and how old its book is."""
+        written_at_s = self._planning.book_written_at_s
+        book_age_s = None if written_at_s is None else max(0.0, time.time() - written_at_s)
+        fleets = self._planning.book_fleets
+        try:
+            said = read_stats(self._keda_stats_path)
+        except StatsError:
+            return KedaStats(False, book_age_s, fleets)
+        return KedaStats(
+            time.time() - said.written_at_s < KEDA_SILENT_AFTER_S,
+            book_age_s,
+            fleets,
+            said.answers_live + said.answers_alone,
+            said.answers_alone,
+            said.answers_refused,
+        )
+
+    def archive_bytes(self) -> int | None:
+        """Size of the archive if it is a local folder."""
+        if self._archive is None or not self._archive.is_dir():
+            return None
+        return sum(file.stat().st_size for file in self._archive.rglob("*") if file.is_file())
+
+
+def _measured_pods(plan: Plan | None) -> int | None:
+    if plan is None:
+        return None
+    return next((step.pods for step in plan.explanation.contributions if step.part is Part.MEASURED), None)
+
+
+def _held(plan: Plan | None) -> str | None:
+    if plan is None:
+        return None
+    return next((step.sentence for step in plan.explanation.contributions if step.part is Part.HOLD), None)
+
+
+def _peak_ahead(plan: Plan | None, now_s: float) -> PeakAhead | None:
+    if plan is None or not plan.grid.slots:
+        return None
+    first = min(max(0, plan.grid.index_of(now_s)), plan.grid.slots - 1)
+    ahead = plan.path[first : first + max(1, 24 * 3600 // plan.grid.step_s)]
+    peak = int(np.argmax(ahead))
+    return PeakAhead(int(ahead[peak]), float(plan.grid.start_s + (first + peak) * plan.grid.step_s), plan.unmet_pods)
