@@ -230,3 +230,18 @@ def test_an_empty_answer_is_an_empty_matrix(replay) -> None:
 )
 def test_sample_times_are_asked_for_where_they_can_be_known(expression: str, asked: str | None) -> None:
     assert sample_time_query(expression) == asked
+
+
+@pytest.mark.parametrize(("own", "everybody", "observed"), [("1", "1", True), ("0.5", "1", False), ("1", "0.5", False)])
+def test_of_a_share_for_a_tenant_and_one_for_all_the_lower_counts(
+    replay, own: str, everybody: str, observed: bool
+) -> None:
+    def answer(asked: Asked) -> Answer:
+        if asked.form["query"] != "up":
+            return constant(asked)
+        shares = [({"tenant": "acme"}, own), ({}, everybody)]
+        result = [{"metric": labels, "values": [[HOUR.end_s, share]]} for labels, share in shares]
+        return Answer.of({"status": "success", "data": {"resultType": "matrix", "result": result}})
+
+    guarded = HistoryQuery(Measure.CHANNELS, "channels", "tenant", "up", 0.9)
+    assert source(replay(answer)).read(guarded, HOUR).observed[0, -1] == observed
