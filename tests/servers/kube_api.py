@@ -39,6 +39,7 @@ class KubeApi:
         self.events = {path: [] for path in COLLECTIONS}
         self.oldest = dict.fromkeys(COLLECTIONS, 0)
         self.refused: dict[str, int] = {}
+        self.refused_lists: dict[str, int] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.headers: list[dict[str, str]] = []
         self.bookmark_every_s = 0.05
@@ -81,11 +82,9 @@ class KubeApi:
             self.changed.notify_all()
 
     def wake(self) -> None:
-        """End `hang`; what hung stays hung, new connections are answered."""
+        """Answer new connections again; what hung stays hung, as behind a router that forgot the connection."""
         with self.changed:
             self.silent = False
-            self.epoch += 1
-            self.changed.notify_all()
 
     def put(self, item: dict) -> dict:
         """Create or change an object; it gets the next resourceVersion."""
@@ -152,6 +151,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._hang()
             return
         refused = self.api.refused.get(parts.path)
+        if "watch" not in query:
+            refused = refused or self.api.refused_lists.get(parts.path)
         if parts.path not in COLLECTIONS or refused:
             self._status(refused or 404, "Forbidden" if refused == 403 else "NotFound", "the server says no")
         elif query.get("watch") == "true":

@@ -107,13 +107,17 @@ def test_a_continue_token_that_expired_between_two_pages_starts_the_list_anew(cl
 def test_a_cut_stream_resumes_without_a_new_list(cluster, watch):
     fleets = watch(cluster)
     fleet_when(fleets, lambda f: len(f.pods) == 2, "the first list")
-    lists = cluster.asked(PODS, watch=False)
+    cluster.put(kube.pod("acme-7b9-c"))
+    fleet_when(fleets, lambda f: "acme-7b9-c" in names(f), "the change before the cut")
+    lists, seen_until = cluster.asked(PODS, watch=False), cluster.version
 
     cluster.cut()
-    cluster.put(kube.pod("acme-7b9-c"))
+    cluster.put(kube.pod("acme-7b9-d"))
 
-    fleet_when(fleets, lambda f: "acme-7b9-c" in names(f), "the change during the cut")
+    fleet_when(fleets, lambda f: "acme-7b9-d" in names(f), "the change during the cut")
     assert cluster.asked(PODS, watch=False) == lists
+    resumed = [query["resourceVersion"] for path, query in cluster.requests if path == PODS and "watch" in query]
+    assert int(resumed[-1]) >= seen_until
 
 
 def test_a_silent_connection_is_noticed_and_what_was_seen_stays(cluster, watch):
@@ -174,11 +178,13 @@ def test_a_cluster_without_keda_has_no_scaled_objects_and_that_is_no_problem(clu
 def test_scaled_objects_that_were_seen_survive_a_server_that_does_not_serve_them_yet(cluster, watch):
     fleets = watch(cluster)
     fleet_when(fleets, lambda f: len(f.pods) == 2, "the first list")
-    cluster.refused["/apis/keda.sh/v1alpha1/scaledobjects"] = 404
+    cluster.refused_lists["/apis/keda.sh/v1alpha1/scaledobjects"] = 404
     cluster.compact()
     seen = wait_for(lambda: s if "404" in str((s := fleets.seen()).problem) else None, "the 404")
+    assert "is KEDA still installed?" in seen.problem
+    assert not seen.complete
     assert ACME in seen.fleets
-    cluster.refused.clear()
+    cluster.refused_lists.clear()
     fleet_when(fleets, lambda f: len(f.pods) == 2, "the ScaledObjects again")
 
 
@@ -205,6 +211,17 @@ def test_replica_sets_are_asked_for_by_their_metadata_only(cluster, watch):
 def test_every_request_carries_the_token(cluster, watch):
     fleet_when(watch(cluster), lambda f: len(f.pods) == 2, "the first list")
     assert {headers.get("authorization") for headers in cluster.headers} == {"Bearer s3cret"}
+
+
+def test_a_thread_that_hangs_where_no_time_out_reaches_is_noticed_all_the_same(cluster, watch, monkeypatch):
+    fleets = watch(cluster, timings=Timings(watch_s=300))
+    fleet_when(fleets, lambda f: len(f.pods) == 2, "the first list")
+    later_s = time.monotonic() + Timings(watch_s=300).noticed_within_s + 1
+    monkeypatch.setattr("scaler.fleet.kubernetes.reflector.time.monotonic", lambda: later_s)
+    seen = fleets.seen()
+    assert not seen.complete
+    assert "nothing was heard of Pods" in seen.problem
+    assert len(seen.fleets[ACME].pods) == 2
 
 
 def test_stopping_wakes_every_watch_and_ends_its_thread(cluster, watch):

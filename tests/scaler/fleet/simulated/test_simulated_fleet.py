@@ -29,6 +29,8 @@ def test_an_answer_raises_the_fleet_and_new_pods_serve_only_after_their_lead(pla
     before = game.fleet
     assert before.spec_replicas == 10
     assert before.count(PodState.STARTING) == 10 - before.count(PodState.SERVING) > 0
+    run(game.play(30))
+    assert all(game.calls.on_pods[pod.name] == 0 for pod in game.fleet.pods if pod.state is PodState.STARTING)
 
     run(game.play(600))
     after = game.fleet
