@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import httpx
@@ -43,16 +44,17 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def demo() -> Iterator[str]:
-    """A demo on free ports; gives its address when it is ready, and stops it."""
+def demo(play_s: float) -> Iterator[str]:
+    """A demo on free ports; gives its address when it is ready and has forecast, and stops it."""
     port, keda_port = free_port(), free_port()
     url = f"http://127.0.0.1:{port}/"
     with tempfile.TemporaryDirectory(prefix="calltide-demo-") as folder, (Path(folder) / "log").open("w+b") as log:
-        line = [sys.executable, "-m", "scaler.cli.main", "demo", "--no-browser"]
-        line += ["--web-port", str(port), "--keda-port", str(keda_port), "--state", folder]
+        calltide = Path(sys.executable).with_name("calltide")
+        line = [str(calltide), "demo", "--web-port", str(port), "--keda-port", str(keda_port)]
         process = subprocess.Popen(line, stdout=log, stderr=subprocess.STDOUT)
         try:
             _wait_until_ready(url, process, log.name)
+            time.sleep(play_s)
             yield url
         finally:
             process.terminate()
@@ -70,16 +72,23 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: str) -> N
             tail = Path(log).read_text(encoding="utf-8", errors="replace")[-2000:]
             raise PictureError(f"the demo ended with {process.returncode}:\n{tail}")
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}readyz", timeout=5).is_success and _fleets(url):
+            if httpx.get(f"{url}readyz", timeout=5).is_success and _forecast_fleets(url):
                 return
         time.sleep(0.3)
     raise PictureError(f"the demo was not ready within {READY_WITHIN_S:.0f} s; its log is {log}")
 
 
-def _fleets(url: str) -> list[str]:
-    """Fleets that have a plan, the most urgent first."""
-    found = httpx.get(f"{url}api/v1/fleets", timeout=10).raise_for_status().json()["fleets"]
-    return [f"{fleet['namespace']}/{fleet['name']}" for fleet in found if fleet["need"] is not None]
+def _forecast_fleets(url: str) -> list[str]:
+    """Fleets that have a forecast, the one with the steepest climb ahead first."""
+    found = httpx.get(f"{url}api/v1/fleets", timeout=10).raise_for_status().json()
+
+    def pods_per_second(fleet: dict[str, Any]) -> float:
+        seconds = max(3600.0, float(fleet["peak"]["at_s"]) - float(found["now_s"]))
+        return (int(fleet["peak"]["need"]) - int(fleet["serving"])) / seconds
+
+    forecast = [fleet for fleet in found["fleets"] if fleet["peak"] is not None and fleet["trust"] != "cold"]
+    forecast.sort(key=pods_per_second, reverse=True)
+    return [f"{fleet['namespace']}/{fleet['name']}" for fleet in forecast]
 
 
 def take(url: str, fleet: str | None, window: Window, *, whole_page: bool) -> tuple[bytes, list[str]]:
@@ -112,9 +121,10 @@ def main() -> int:
     parser.add_argument("out", type=Path, help="PNG file to write")
     parser.add_argument("--url", help="page of a running service; a demo is started when left out")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument("--fleet", help="NAMESPACE/NAME; the most urgent one with a plan when left out")
+    which.add_argument("--fleet", help="NAMESPACE/NAME; the one with the steepest climb ahead when left out")
     which.add_argument("--list", action="store_true", help="show the list of fleets")
     parser.add_argument("--size", default="1280x900", help="WIDTHxHEIGHT in pixels (default 1280x900)")
+    parser.add_argument("--play", type=float, default=20.0, help="seconds that a demo plays before (default 20)")
     parser.add_argument("--dark", action="store_true", help="as a reader sees it who prefers dark pages")
     parser.add_argument("--whole", action="store_true", help="the whole page instead of the first screen")
     asked = parser.parse_args()
@@ -123,8 +133,8 @@ def main() -> int:
         parser.error(f"--size {asked.size}: write it like 1280x900")
     window = Window(int(width), int(height), asked.dark)
     try:
-        with contextlib.nullcontext(asked.url.rstrip("/") + "/") if asked.url else demo() as url:
-            fleet = None if asked.list else asked.fleet or next(iter(_fleets(url)), None)
+        with contextlib.nullcontext(asked.url.rstrip("/") + "/") if asked.url else demo(asked.play) as url:
+            fleet = None if asked.list else asked.fleet or next(iter(_forecast_fleets(url)), None)
             png, complaints = take(url, fleet, window, whole_page=asked.whole)
     except (PictureError, BrowserError, httpx.HTTPError) as error:
         sys.stderr.write(f"{error}\n")

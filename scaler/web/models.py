@@ -123,8 +123,8 @@ class FleetDetail(Fleet):
     """The tenants' time zone."""
     quantile: float | None
     """The forecast's quantile that sizes the fleet."""
-    maximum_data_age_s: float | None
-    """Data older than this are missing, and the answer is held."""
+    data_old_after_s: float | None
+    """A data age above this is not the usual wait for the next slot any more."""
     pod_capacity: dict[str, float]
     """What one pod carries at most, per measure."""
 

@@ -47,10 +47,14 @@ class Ranked:
     def order(self) -> tuple[int, int, FleetKey]:
         """What to sort by: urgency, then the number of missing pods, then the name."""
         missing = (self.fleet.need or 0) - self.fleet.serving
+        if self.urgency in _AT_EASE:
+            # In a ramp every fleet grows a pod now and then: that must not shuffle the list under the reader.
+            return (_RANK[Urgency.CALM], 0, self.fleet.key)
         return (_RANK[self.urgency], -missing, self.fleet.key)
 
 
 _RANK = {urgency: rank for rank, urgency in enumerate(Urgency)}
+_AT_EASE = frozenset({Urgency.GROWING, Urgency.CALM})
 
 
 def ranked(fleets: Iterable[FleetStatus]) -> list[Ranked]:

@@ -21,6 +21,7 @@ from scaler.web.urgency import Ranked, Urgency, ranked
 TENANTS_IN_A_LIST = 5
 _AHEAD_S = 86400
 _AHEAD_STEP_S = 1800
+_OLD_SLOTS = 3
 
 
 def numbers(values: npt.NDArray[np.floating[Any]]) -> models.Numbers:
@@ -50,7 +51,7 @@ def fleet_detail(
         ],
         time_zone=spec.calendar.time_zone if spec else None,
         quantile=_sizing_quantile(spec),
-        maximum_data_age_s=spec.reactive.maximum_data_age if spec else None,
+        data_old_after_s=_OLD_SLOTS * spec.history.step if spec else None,
         pod_capacity=_pod_capacity(spec),
     )
 

@@ -29,7 +29,7 @@ export function fleetView(namespace, name) {
   async function render({ fleet, explanation, picture }, { nowS }) {
     document.title = `${fleet.name}: ${fleet.serving} of ${fleet.need ?? "?"} pods · calltide`;
     renderInto(head, [fleet, Math.floor(nowS / 60)], () => headPart(fleet, nowS));
-    renderInto(why, [explanation, fleet.fault], () => whyPart(explanation, fleet));
+    renderInto(why, [explanation, fleet.fault, fleet.reason], () => whyPart(explanation, fleet));
     renderInto(facts, fleet, () => factsPart(fleet, nowS));
     renderInto(standing, [fleet.pod_rows, fleet.pods], () => podsPart(fleet, nowS));
     await chart.render(picture, fleet);
@@ -103,7 +103,8 @@ function whyPart(explanation, fleet) {
   rows.push(sum("Answer", "told to KEDA", explanation.answer));
   return [
     el("h2", { id: "why" }, "Why this number"),
-    el("p", {}, explanation.summary),
+    // Said at the top of the page already, unless something more urgent is.
+    explanation.summary === fleet.reason ? null : el("p", {}, explanation.summary),
     el("table", {},
       el("thead", {}, el("tr", {}, ...[["Part", ""], ["Because", ""], ["Pods", "number"], ["Total", "number"]].map(([text, cls]) => el("th", { scope: "col", class: cls }, text)))),
       el("tbody", {}, ...rows)),
@@ -120,7 +121,7 @@ function factsPart(fleet, nowS) {
     ["Mode", `${fleet.effective_mode ?? "none"}${lowered}`],
     ["Trust", `${fleet.trust}. ${fleet.trust_reason}`],
     ["Forecast made", ago(fleet.issue_age_s), fleet.issue_age_s > OLD_FORECAST_S],
-    ["Newest data", ago(fleet.data_age_s), fleet.maximum_data_age_s != null && fleet.data_age_s > fleet.maximum_data_age_s],
+    ["Newest data", ago(fleet.data_age_s), fleet.held != null || (fleet.data_old_after_s != null && fleet.data_age_s > fleet.data_old_after_s)],
     ["Pods seen", ago(fleet.observed_age_s), fleet.observed_age_s > 120],
     ["Lead", fleet.lead_s == null ? "not known" : `${duration(fleet.lead_s)}, ${fleet.lead_is_measured ? "measured" : "the policy's default"}`],
     ["Sized by", fleet.quantile == null ? "not known" : fleet.quantile === 0.5 ? "median and grade of service" : `${number(fleet.quantile * 100)} % quantile`],

@@ -30,6 +30,15 @@ def test_of_two_equally_urgent_fleets_the_one_that_misses_more_pods_is_first(ask
     assert [(fleet["name"], fleet["urgency"]) for fleet in answer["fleets"]] == [("many", "short"), ("a-few", "short")]
 
 
+def test_a_fleet_that_grows_stays_in_its_place_among_the_calm(ask_of):
+    calm, growing = replace(SAMPLES[0], name="a-calm", serving=20, starting=0), replace(SAMPLES[0], name="b-growing")
+    answer = ask_of(SampleState(samples=[growing, calm]))("/api/v1/fleets").json()
+    assert [(fleet["name"], fleet["urgency"]) for fleet in answer["fleets"]] == [
+        ("a-calm", "calm"),
+        ("b-growing", "growing"),
+    ]
+
+
 def test_each_urgent_fleet_says_its_reason_with_the_numbers(ask):
     reasons = {fleet["name"]: fleet["reason"] for fleet in ask("/api/v1/fleets").json()["fleets"]}
     assert reasons["harbour"] == "The load now fills 10 pods; 9 serve."
@@ -69,7 +78,7 @@ def test_a_fleet_tells_its_pods_what_one_carries_and_what_sizes_it(ask):
     assert len(fleet["pod_rows"]) == 16
     assert fleet["pod_capacity"] == {"channels": 50.0}
     assert fleet["quantile"] == 0.95
-    assert fleet["maximum_data_age_s"] == 120
+    assert fleet["data_old_after_s"] == 900
     assert (fleet["minimum_pods"], fleet["maximum_pods"]) == (2, 40)
 
 
