@@ -18,6 +18,9 @@ from scaler.policy.fields import FieldsError
 from scaler.policy.shape import Shape, Step
 from scaler.policy.tree import MAXIMUM_PROBLEMS, Node, Plain
 
+# A file of a hundred thousand faults is no policy: what its last ones are need not be worked out.
+_MOST_LOOKED_AT = 10 * MAXIMUM_PROBLEMS
+
 Model = TypeVar("Model", bound=BaseModel)
 Steps = tuple[Step, ...]
 
@@ -50,7 +53,11 @@ class _Judgement(Generic[Model]):
             try:
                 value = self._model.model_validate(plain, by_alias=True, by_name=False)
             except ValidationError as error:
-                faulty = [self._take(fault) for fault in error.errors(include_url=False)]
+                faults = error.errors(include_url=False)
+                faulty = [self._take(fault) for fault in faults[:_MOST_LOOKED_AT]]
+                if len(faults) > _MOST_LOOKED_AT:
+                    self._unsaid += len(faults) - _MOST_LOOKED_AT
+                    return None, self._all_problems()
             else:
                 return (None if self._removed else value), self._all_problems()
             new = {steps for steps_of_one in faulty for steps in steps_of_one} - self._removed

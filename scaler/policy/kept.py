@@ -24,7 +24,8 @@ def write_json(path: Path, content: Any) -> None:
     """
     temporary = path.with_name(f".{path.name}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.is_dir():
+            path.parent.mkdir(parents=True)
         with temporary.open("w", encoding="utf-8") as file:
             json.dump(content, file, ensure_ascii=True)
             file.flush()

@@ -65,5 +65,9 @@ def _tidy(node: Any) -> None:
         del node["title"]
     if node.get("pattern") == DURATION_PATTERN and isinstance(node.get("default"), int):
         node["default"] = format_duration(node["default"])
-    for value in node.values():
-        _tidy(value)
+    if isinstance(node.get("default"), dict):
+        # A section's defaults stand at its fields.
+        del node["default"]
+    for key, value in node.items():
+        # There the keys are names of fields, and one of them is `default`.
+        _tidy(list(value.values()) if key in ("properties", "$defs") else value)

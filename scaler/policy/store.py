@@ -206,14 +206,19 @@ class PolicyStore:
             raise error from second
         self._texts, self._texts_are_kept = kept, True
 
-    def _confirm_exactly(self, confirmed: Iterable[tuple[str, str]]) -> None:
-        for fleet, digest in confirmed:
+    def _confirm_exactly(self, wishes: Iterable[tuple[str, str]]) -> None:
+        confirmed, dropped = [], []
+        for fleet, digest in wishes:
             standing = self._standings.get(fleet)
             if standing is not None and standing.pending is not None and standing.pending.digest == digest:
                 self._stand(fleet, Standing(standing.policy, standing.pending.new))
-                _log.info("a policy change was confirmed", fleet=fleet, policy=standing.policy)
+                confirmed.append(fleet)
             else:
-                _log.warning("a confirmation fits no change that waits; it is dropped", fleet=fleet)
+                dropped.append(fleet)
+        if confirmed:
+            _log.info("policy changes were confirmed", fleets=confirmed)
+        if dropped:
+            _log.warning("a confirmation fits no change that waits; it is dropped", fleets=dropped)
 
     def _stand(self, fleet: str, standing: Standing) -> None:
         if self._standings.get(fleet) != standing:

@@ -21,6 +21,9 @@ JARGON = (
 )
 
 
+BOTH = "targetOccupancy and gradeOfService both add safety; keep one (null drops what is inherited)."
+
+
 def told() -> list[tuple[str, str]]:
     """Pairs of a faulty line of a spec and what is told about it, from sentences.txt."""
     text = Path(__file__).with_name("sentences.txt").read_text(encoding="utf-8")
@@ -55,9 +58,7 @@ def test_fields_that_do_not_fit_together_are_told_beside_fields_that_are_wrong_b
     capacity = "  capacity:\n    channelsPerPod: x\n    targetOccupancy: 0.8\n    gradeOfService: {}\n"
     assert sentences(policy("a", f"  history: {{channels: x}}\n{capacity}  minPods: 9\n  maxPods: 8\n")) == [
         "a.yaml:7: spec.capacity.channelsPerPod: 'x' is not a whole number. Write it in digits, without a unit.",
-        "a.yaml:8: spec.capacity.targetOccupancy: targetOccupancy and gradeOfService both add safety; "
-        +
-        "keep one (null drops what is inherited).",
+        f"a.yaml:8: spec.capacity.targetOccupancy: {BOTH}",
         "a.yaml:10: spec.minPods: minPods 9 is above maxPods 8; raise maxPods or lower minPods.",
     ]
 
