@@ -8,10 +8,16 @@ import { MEASURES, day, moment, number, time, zone } from "./format.js";
 import { figureOf } from "./traces.js";
 
 const HOUR = 3600;
-const RANGES = { "8 h": [-2, 6], "Day": [-12, 24], "3 days": [-24, 48], "Week": [-144, 48] };
+const RANGES = { "8 h": [-2, 6], Day: [-12, 24], "3 days": [-24, 48], Week: [-144, 48] };
 const LEGEND = [
-  ["load", "load measured"], ["forecast", "forecast, the quantile that sizes"], ["band", "forecast, median to 99 %"], ["ready", "ready pods, and what they carry"],
-  ["planned", "what the plan will carry"], ["need", "need"], ["answer", "told to KEDA"], ["limit", "most pods allowed"],
+  ["load", "load measured"],
+  ["forecast", "forecast, the quantile that sizes"],
+  ["band", "forecast, median to 99 %"],
+  ["ready", "ready pods, and what they carry"],
+  ["planned", "what the plan will carry"],
+  ["need", "need"],
+  ["answer", "told to KEDA"],
+  ["limit", "most pods allowed"],
 ];
 
 let library = null;
@@ -35,16 +41,45 @@ export function fleetChart(path) {
   let measure = "channels";
   let again = () => {};
   let last = null;
-  const plot = el("div", { class: "chart", tabindex: 0, role: "group", "aria-roledescription": "chart", onkeydown: onKey });
+  const plot = el("div", {
+    class: "chart",
+    tabindex: 0,
+    role: "group",
+    "aria-roledescription": "chart",
+    onkeydown: onKey,
+  });
   const readout = el("p", { class: "readout" });
   const note = el("p", { class: "chart-note" });
-  const ranges = choice("Range", Object.keys(RANGES), () => range, (chosen) => (range = chosen));
+  const ranges = choice(
+    "Range",
+    Object.keys(RANGES),
+    () => range,
+    (chosen) => (range = chosen),
+  );
   const measures = el("div");
-  const legend = el("ul", { class: "legend" }, ...LEGEND.map(([cls, text]) => el("li", { class: cls }, el("i", { "aria-hidden": "true" }), text)));
+  const legend = el(
+    "ul",
+    { class: "legend" },
+    ...LEGEND.map(([cls, text]) => el("li", { class: cls }, el("i", { "aria-hidden": "true" }), text)),
+  );
   const zoneText = el("span", { class: "muted" });
-  const element = el("section", { class: "card chart-card" },
-    el("div", { class: "chart-bar" }, el("h2", {}, "Load and pods"), zoneText, el("span", { class: "spring" }), measures, ranges),
-    note, readout, plot, legend);
+  const element = el(
+    "section",
+    { class: "card chart-card" },
+    el(
+      "div",
+      { class: "chart-bar" },
+      el("h2", {}, "Load and pods"),
+      zoneText,
+      el("span", { class: "spring" }),
+      measures,
+      ranges,
+    ),
+    note,
+    readout,
+    plot,
+    legend,
+  );
   const resize = new ResizeObserver(() => last && draw());
   resize.observe(plot);
   const scheme = matchMedia("(prefers-color-scheme: dark)");
@@ -52,11 +87,21 @@ export function fleetChart(path) {
   scheme.addEventListener("change", onScheme);
 
   function choice(label, names, current, choose) {
-    const buttons = names.map((name) => el("button", { type: "button", "aria-pressed": String(current() === name), onclick: () => {
-      choose(name);
-      for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.name === name));
-      again();
-    } }, MEASURES[name] ?? name));
+    const buttons = names.map((name) =>
+      el(
+        "button",
+        {
+          type: "button",
+          "aria-pressed": String(current() === name),
+          onclick: () => {
+            choose(name);
+            for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.name === name));
+            again();
+          },
+        },
+        MEASURES[name] ?? name,
+      ),
+    );
     buttons.forEach((button, index) => (button.dataset.name = names[index]));
     return el("div", { class: "choice", role: "group", "aria-label": label }, ...buttons);
   }
@@ -74,7 +119,15 @@ export function fleetChart(path) {
   async function render(picture, fleet) {
     const known = Object.keys({ ...picture.history.measures, ...picture.forecast.measures });
     if (known.length && !known.includes(measure)) measure = known[0];
-    if (known.length > 1 && !measures.hasChildNodes()) measures.append(choice("Measure", known, () => measure, (chosen) => (measure = chosen)));
+    if (known.length > 1 && !measures.hasChildNodes())
+      measures.append(
+        choice(
+          "Measure",
+          known,
+          () => measure,
+          (chosen) => (measure = chosen),
+        ),
+      );
     last = { ...picture, fleet };
     await draw();
   }
@@ -84,7 +137,12 @@ export function fleetChart(path) {
     const style = getComputedStyle(document.documentElement);
     const figure = figureOf(last, measure, plot.clientWidth, (name) => style.getPropertyValue(`--${name}`).trim());
     const first = !plot.classList.contains("js-plotly-plot");
-    await plotly.react(plot, figure.data, figure.layout, { displayModeBar: false, doubleClick: false, scrollZoom: false, showTips: false });
+    await plotly.react(plot, figure.data, figure.layout, {
+      displayModeBar: false,
+      doubleClick: false,
+      scrollZoom: false,
+      showTips: false,
+    });
     if (first) {
       plot.on("plotly_hover", (event) => point(event.xvals?.[0] ?? event.points[0].x));
       plot.on("plotly_unhover", () => point(null));
@@ -104,7 +162,10 @@ export function fleetChart(path) {
     pointed = atS;
     const parts = valuesAt(last, measure, atS ?? last.history.now_s);
     const when = atS == null ? `Now, ${time(last.history.now_s)}` : moment(atS);
-    readout.replaceChildren(el("b", {}, when), ...parts.flatMap(([label, value]) => [`  ·  ${label} `, el("b", {}, value)]));
+    readout.replaceChildren(
+      el("b", {}, when),
+      ...parts.flatMap(([label, value]) => [`  ·  ${label} `, el("b", {}, value)]),
+    );
   }
 
   function onKey(event) {
@@ -166,7 +227,9 @@ function valuesAt(picture, measure, atS) {
 }
 
 function spoken(picture, measure) {
-  const now = valuesAt(picture, measure, picture.history.now_s).map(([label, value]) => `${label} ${value}`).join(", ");
+  const now = valuesAt(picture, measure, picture.history.now_s)
+    .map(([label, value]) => `${label} ${value}`)
+    .join(", ");
   const ahead = picture.plan?.path.pods ?? [];
   const peak = ahead.length ? ` Highest need of the plan: ${Math.max(...ahead)} pods.` : "";
   return `Load and pods from ${day(picture.from)} ${time(picture.from)} to ${day(picture.to)} ${time(picture.to)}. Now: ${now}.${peak} Arrow keys read values.`;

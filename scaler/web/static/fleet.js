@@ -5,9 +5,20 @@ import { el, renderInto } from "./dom.js";
 import { MEASURES, URGENCIES, ago, duration, number, pods, signed, timeFrom, timeIn } from "./format.js";
 
 const PARTS = {
-  "measured": "Load now", "headroom": "Headroom", "hold": "Held answer", "plan-book": "Plan book", "forecast": "Forecast",
-  "schedule": "Schedule", "minimum": "Minimum", "max-step": "Step limit", "launch-budget": "Launch budget", "maximum": "Maximum",
-  "unconfirmed": "Waiting change", "observe": "Observe only", "not-serving": "Not serving", "band": "Tolerance band",
+  measured: "Load now",
+  headroom: "Headroom",
+  hold: "Held answer",
+  "plan-book": "Plan book",
+  forecast: "Forecast",
+  schedule: "Schedule",
+  minimum: "Minimum",
+  "max-step": "Step limit",
+  "launch-budget": "Launch budget",
+  maximum: "Maximum",
+  unconfirmed: "Waiting change",
+  observe: "Observe only",
+  "not-serving": "Not serving",
+  band: "Tolerance band",
 };
 const OLD_FORECAST_S = 3 * 3600;
 
@@ -22,7 +33,10 @@ export function fleetView(namespace, name) {
   async function load(get, status) {
     const fleet = await get(path);
     const isPlanned = fleet.need != null;
-    const [explanation, picture] = await Promise.all([isPlanned ? get(`${path}/explanation`) : null, chart.load(get, status.now_s, isPlanned)]);
+    const [explanation, picture] = await Promise.all([
+      isPlanned ? get(`${path}/explanation`) : null,
+      chart.load(get, status.now_s, isPlanned),
+    ]);
     return { fleet, explanation, picture };
   }
 
@@ -38,7 +52,9 @@ export function fleetView(namespace, name) {
 
   return {
     element: [
-      el("a", { class: "back", href: "#/" }, "← All fleets"), head, chart.element,
+      el("a", { class: "back", href: "#/" }, "← All fleets"),
+      head,
+      chart.element,
       el("div", { class: "two" }, el("div", { class: "stack" }, why, standing), facts),
     ],
     onInput: (again) => chart.onChoice(again),
@@ -50,28 +66,60 @@ export function fleetView(namespace, name) {
 
 function headPart(fleet, nowS) {
   const [tone, word] = URGENCIES[fleet.urgency];
-  const tenants = fleet.tenants.slice(0, 8).join(", ") + (fleet.tenant_count > 8 ? ` and ${fleet.tenant_count - 8} more` : "");
+  const tenants =
+    fleet.tenants.slice(0, 8).join(", ") + (fleet.tenant_count > 8 ? ` and ${fleet.tenant_count - 8} more` : "");
   const local = fleet.time_zone && timeIn(fleet.time_zone, nowS);
   return [
-    el("div", { class: "fleet-head" }, el("h1", {}, fleet.name), el("span", { class: `tag ${tone}` }, word), fleet.paused ? el("span", { class: "tag warn" }, "Paused in KEDA") : null),
-    el("p", { class: "fleet-sub" }, `${fleet.namespace} · ${fleet.tenant_count === 1 ? "tenant" : "tenants"} ${tenants} · policy ${fleet.policy}${local ? ` · ${local} in ${fleet.time_zone}` : ""}`),
+    el(
+      "div",
+      { class: "fleet-head" },
+      el("h1", {}, fleet.name),
+      el("span", { class: `tag ${tone}` }, word),
+      fleet.paused ? el("span", { class: "tag warn" }, "Paused in KEDA") : null,
+    ),
+    el(
+      "p",
+      { class: "fleet-sub" },
+      `${fleet.namespace} · ${fleet.tenant_count === 1 ? "tenant" : "tenants"} ${tenants} · policy ${fleet.policy}${local ? ` · ${local} in ${fleet.time_zone}` : ""}`,
+    ),
     el("p", { class: "verdict" }, fleet.reason || fleet.summary),
     el("dl", { class: "figures" }, ...figures(fleet, nowS)),
   ];
 }
 
 function figures(fleet, nowS) {
-  const starting = fleet.pods.starting ? `${fleet.pods.starting} starting` : `${fleet.spec_replicas} asked of the cluster`;
-  const load = Object.entries(fleet.load_now).map(([measure, value]) => `${number(value)} ${MEASURES[measure]}`).join(", ");
+  const starting = fleet.pods.starting
+    ? `${fleet.pods.starting} starting`
+    : `${fleet.spec_replicas} asked of the cluster`;
+  const load = Object.entries(fleet.load_now)
+    .map(([measure, value]) => `${number(value)} ${MEASURES[measure]}`)
+    .join(", ");
   const room = fleet.headroom_pods;
   const peak = fleet.peak;
   const unmet = peak?.unmet ? `, ${peak.unmet} more would be filled` : "";
   return [
-    figure("Serving now", fleet.serving, starting, fleet.need != null && fleet.serving < fleet.need && room < 0 ? "danger" : ""),
+    figure(
+      "Serving now",
+      fleet.serving,
+      starting,
+      fleet.need != null && fleet.serving < fleet.need && room < 0 ? "danger" : "",
+    ),
     figure("Needed", fleet.need ?? "–", fleet.lead_s == null ? "no plan" : `looking ${duration(fleet.lead_s)} ahead`),
     figure("Told to KEDA", fleet.answer ?? "–", toldWords(fleet)),
-    figure("Room now", room == null ? "–" : signed(room), room == null ? "load not known" : `${pods(fleet.measured_pods)} filled${load ? ` by ${load}` : ""}`, room < 0 ? "danger" : ""),
-    figure("Peak ahead", peak?.need ?? "–", peak ? `${timeFrom(peak.at_s, nowS)}, ${peak.at_s > nowS ? `in ${duration(peak.at_s - nowS)}` : "now"}${unmet}` : "no forecast", peak?.unmet ? "warn" : ""),
+    figure(
+      "Room now",
+      room == null ? "–" : signed(room),
+      room == null ? "load not known" : `${pods(fleet.measured_pods)} filled${load ? ` by ${load}` : ""}`,
+      room < 0 ? "danger" : "",
+    ),
+    figure(
+      "Peak ahead",
+      peak?.need ?? "–",
+      peak
+        ? `${timeFrom(peak.at_s, nowS)}, ${peak.at_s > nowS ? `in ${duration(peak.at_s - nowS)}` : "now"}${unmet}`
+        : "no forecast",
+      peak?.unmet ? "warn" : "",
+    ),
   ];
 }
 
@@ -79,7 +127,11 @@ function toldWords(fleet) {
   if (fleet.answer == null) return "nothing";
   if (fleet.held) return "held, data are missing";
   const more = fleet.answer - fleet.need;
-  return more > 0 ? `${more} more than needed, see below` : more < 0 ? `${-more} fewer than needed, see below` : "the need";
+  return more > 0
+    ? `${more} more than needed, see below`
+    : more < 0
+      ? `${-more} fewer than needed, see below`
+      : "the need";
 }
 
 function figure(label, value, note, tone = "") {
@@ -95,24 +147,60 @@ function whyPart(explanation, fleet) {
   explanation.contributions.forEach((step, index) => {
     const binding = step.part === explanation.binding ? "binding" : "";
     const cut = explanation.cut_by.includes(step.part) ? "cut" : "";
-    rows.push(el("tr", { class: `${binding} ${cut}` },
-      el("th", { scope: "row" }, PARTS[step.part] ?? step.part, binding ? el("span", { class: "muted" }, "decides") : null),
-      el("td", {}, step.sentence), el("td", { class: "number" }, signed(step.pods)), el("td", { class: "number" }, String(step.total))));
-    if (index === explanation.need_after && index < explanation.contributions.length - 1) rows.push(sum("Need", "serving pods wanted now", explanation.need));
+    rows.push(
+      el(
+        "tr",
+        { class: `${binding} ${cut}` },
+        el(
+          "th",
+          { scope: "row" },
+          PARTS[step.part] ?? step.part,
+          binding ? el("span", { class: "muted" }, "decides") : null,
+        ),
+        el("td", {}, step.sentence),
+        el("td", { class: "number" }, signed(step.pods)),
+        el("td", { class: "number" }, String(step.total)),
+      ),
+    );
+    if (index === explanation.need_after && index < explanation.contributions.length - 1)
+      rows.push(sum("Need", "serving pods wanted now", explanation.need));
   });
   rows.push(sum("Answer", "told to KEDA", explanation.answer));
   return [
     el("h2", { id: "why" }, "Why this number"),
     // Said at the top of the page already, unless something more urgent is.
     explanation.summary === fleet.reason ? null : el("p", {}, explanation.summary),
-    el("table", {},
-      el("thead", {}, el("tr", {}, ...[["Part", ""], ["Because", ""], ["Pods", "number"], ["Total", "number"]].map(([text, cls]) => el("th", { scope: "col", class: cls }, text)))),
-      el("tbody", {}, ...rows)),
+    el(
+      "table",
+      {},
+      el(
+        "thead",
+        {},
+        el(
+          "tr",
+          {},
+          ...[
+            ["Part", ""],
+            ["Because", ""],
+            ["Pods", "number"],
+            ["Total", "number"],
+          ].map(([text, cls]) => el("th", { scope: "col", class: cls }, text)),
+        ),
+      ),
+      el("tbody", {}, ...rows),
+    ),
   ];
 }
 
 function sum(label, text, total) {
-  return el("tr", { class: "sum" }, el("th", { scope: "row" }, label), el("td", {}, text), el("td", {}), el("td", { class: "number" }, String(total)));
+  return el(
+    "tr",
+    { class: "sum" },
+    el("th", { scope: "row" }, label),
+    el("td", {}, text),
+    el("td", {}),
+    el("td", { class: "number" }, String(total)),
+  );
 }
 
 function factsPart(fleet, nowS) {
@@ -121,24 +209,59 @@ function factsPart(fleet, nowS) {
     ["Mode", `${fleet.effective_mode ?? "none"}${lowered}`],
     ["Trust", `${fleet.trust}. ${fleet.trust_reason}`],
     ["Forecast made", ago(fleet.issue_age_s), fleet.issue_age_s > OLD_FORECAST_S],
-    ["Newest data", ago(fleet.data_age_s), fleet.held != null || (fleet.data_old_after_s != null && fleet.data_age_s > fleet.data_old_after_s)],
+    [
+      "Newest data",
+      ago(fleet.data_age_s),
+      fleet.held != null || (fleet.data_old_after_s != null && fleet.data_age_s > fleet.data_old_after_s),
+    ],
     ["Pods seen", ago(fleet.observed_age_s), fleet.observed_age_s > 120],
-    ["Lead", fleet.lead_s == null ? "not known" : `${duration(fleet.lead_s)}, ${fleet.lead_is_measured ? "measured" : "the policy's default"}`],
-    ["Sized by", fleet.quantile == null ? "not known" : fleet.quantile === 0.5 ? "median and grade of service" : `${number(fleet.quantile * 100)} % quantile`],
+    [
+      "Lead",
+      fleet.lead_s == null
+        ? "not known"
+        : `${duration(fleet.lead_s)}, ${fleet.lead_is_measured ? "measured" : "the policy's default"}`,
+    ],
+    [
+      "Sized by",
+      fleet.quantile == null
+        ? "not known"
+        : fleet.quantile === 0.5
+          ? "median and grade of service"
+          : `${number(fleet.quantile * 100)} % quantile`,
+    ],
     ["Limits", fleet.minimum_pods == null ? "not known" : `${fleet.minimum_pods} to ${pods(fleet.maximum_pods)}`],
     ["Held", fleet.held ?? "no", fleet.held != null],
     ["Waits", fleet.pending ?? "nothing to confirm", fleet.pending != null],
   ];
-  const body = rows.map(([label, text, old]) => el("tr", {}, el("th", { scope: "row" }, label), el("td", { class: old ? "old" : "" }, text)));
+  const body = rows.map(([label, text, old]) =>
+    el("tr", {}, el("th", { scope: "row" }, label), el("td", { class: old ? "old" : "" }, text)),
+  );
   return [el("h2", {}, "What it stands on"), el("table", { class: "facts" }, el("tbody", {}, ...body))];
 }
 
 const MOST_ROWS = 40;
 
 function podsPart(fleet, nowS) {
-  const counts = Object.entries(fleet.pods).filter(([, count]) => count).map(([state, count]) => `${count} ${state}`).join(", ");
-  const rows = fleet.pod_rows.slice(-MOST_ROWS).reverse().map((pod) => el("tr", {},
-    el("th", { scope: "row" }, el("code", {}, pod.name)), el("td", {}, pod.state), el("td", { class: "muted" }, ago(nowS - (pod.ready_s ?? pod.created_s)))));
+  const counts = Object.entries(fleet.pods)
+    .filter(([, count]) => count)
+    .map(([state, count]) => `${count} ${state}`)
+    .join(", ");
+  const rows = fleet.pod_rows
+    .slice(-MOST_ROWS)
+    .reverse()
+    .map((pod) =>
+      el(
+        "tr",
+        {},
+        el("th", { scope: "row" }, el("code", {}, pod.name)),
+        el("td", {}, pod.state),
+        el("td", { class: "muted" }, ago(nowS - (pod.ready_s ?? pod.created_s))),
+      ),
+    );
   const table = el("table", {}, el("tbody", {}, ...rows));
-  return [el("h2", {}, "Pods"), el("p", {}, counts || "None seen."), rows.length ? el("details", {}, el("summary", {}, `The newest ${rows.length}`), table) : null];
+  return [
+    el("h2", {}, "Pods"),
+    el("p", {}, counts || "None seen."),
+    rows.length ? el("details", {}, el("summary", {}, `The newest ${rows.length}`), table) : null,
+  ];
 }

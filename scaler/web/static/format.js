@@ -2,10 +2,19 @@
 
 const clockTime = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const clockSecond = new Intl.DateTimeFormat(undefined, {
-  weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
 });
 const dayAndTime = new Intl.DateTimeFormat(undefined, {
-  weekday: "short", hour: "2-digit", minute: "2-digit", hourCycle: "h23",
+  weekday: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  hourCycle: "h23",
 });
 const dayName = new Intl.DateTimeFormat(undefined, { weekday: "short", day: "numeric", month: "short" });
 
@@ -45,7 +54,8 @@ export function duration(seconds) {
 }
 
 export const ago = (seconds) => (seconds == null ? "not known" : `${duration(seconds)} ago`);
-export const number = (value) => (value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 }));
+export const number = (value) =>
+  value == null ? "–" : value.toLocaleString(undefined, { maximumFractionDigits: value < 10 ? 1 : 0 });
 export const signed = (value) => (value > 0 ? `+${value}` : value < 0 ? `−${-value}` : "0");
 export const pods = (count) => `${count} ${count === 1 ? "pod" : "pods"}`;
 
@@ -53,12 +63,12 @@ export const MEASURES = { channels: "channels", call_rate: "calls/s" };
 
 // [tone, word] of each urgency; the tone is also the class of its tag and row.
 export const URGENCIES = {
-  "short": ["danger", "Short of pods"],
-  "fault": ["danger", "Cannot be sized"],
+  short: ["danger", "Short of pods"],
+  fault: ["danger", "Cannot be sized"],
   "short-ahead": ["warn", "Short at the peak"],
-  "held": ["warn", "Answer held"],
-  "degraded": ["warn", "Forecast degraded"],
-  "pending": ["warn", "Waits for you"],
-  "growing": ["grow", "Growing"],
-  "calm": ["good", "Calm"],
+  held: ["warn", "Answer held"],
+  degraded: ["warn", "Forecast degraded"],
+  pending: ["warn", "Waits for you"],
+  growing: ["grow", "Growing"],
+  calm: ["good", "Calm"],
 };

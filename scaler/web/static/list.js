@@ -12,7 +12,11 @@ const STEPS = [
 export function listView() {
   const heading = el("div");
   const search = el("input", {
-    class: "search", type: "search", placeholder: "Find a fleet or tenant", "aria-label": "Find a fleet or tenant", maxlength: 253,
+    class: "search",
+    type: "search",
+    placeholder: "Find a fleet or tenant",
+    "aria-label": "Find a fleet or tenant",
+    maxlength: 253,
   });
   const rows = el("ol", { class: "fleets" });
   const rest = el("div");
@@ -42,14 +46,17 @@ export function listView() {
   return {
     element: [el("div", { class: "list-head" }, heading, el("span", { class: "spring" }), search), rows, rest],
     onInput: (again) => search.addEventListener("input", again),
-    load: async (get) => ({ fleets: await get(`api/v1/fleets?limit=300&search=${encodeURIComponent(search.value.trim())}`) }),
+    load: async (get) => ({
+      fleets: await get(`api/v1/fleets?limit=300&search=${encodeURIComponent(search.value.trim())}`),
+    }),
     render,
   };
 }
 
 const keyOf = (fleet) => `${fleet.namespace}/${fleet.name}`;
 export const hashOf = (fleet) => `#/fleet/${encodeURIComponent(fleet.namespace)}/${encodeURIComponent(fleet.name)}`;
-const urgent = (status) => Object.entries(status.fleets).filter(([name, count]) => count && !["calm", "growing"].includes(name));
+const urgent = (status) =>
+  Object.entries(status.fleets).filter(([name, count]) => count && !["calm", "growing"].includes(name));
 
 function title(status) {
   const count = urgent(status).reduce((sum, [, each]) => sum + each, 0);
@@ -62,31 +69,62 @@ function headline(status, fleets) {
   const worst = urgent(status);
   const count = worst.reduce((sum, [, each]) => sum + each, 0);
   const words = worst.map(([name, each]) => `${each} ${URGENCIES[name][1].toLowerCase()}`).join(", ");
-  const head = count ? `${count} of ${total} fleets want a look` : total === 1 ? "The fleet is calm" : `All ${total} fleets are calm`;
-  return [el("h1", {}, head), el("p", { class: "muted" }, words || "Nothing needs you. The most urgent fleet is always on top.")];
+  const head = count
+    ? `${count} of ${total} fleets want a look`
+    : total === 1
+      ? "The fleet is calm"
+      : `All ${total} fleets are calm`;
+  return [
+    el("h1", {}, head),
+    el("p", { class: "muted" }, words || "Nothing needs you. The most urgent fleet is always on top."),
+  ];
 }
 
 function remainder(total, shown, text) {
   if (total === 0 && text) return el("p", { class: "more" }, `No fleet, tenant or policy contains “${text}”.`);
   if (total === 0) {
-    return el("div", { class: "card empty" }, el("h2", {}, "Here is what to do"), el("ol", {}, ...STEPS.map((step) => el("li", {}, step))));
+    return el(
+      "div",
+      { class: "card empty" },
+      el("h2", {}, "Here is what to do"),
+      el("ol", {}, ...STEPS.map((step) => el("li", {}, step))),
+    );
   }
-  return shown < total ? el("p", { class: "more" }, `${total - shown} more, all calmer than these. Search to find one.`) : null;
+  return shown < total
+    ? el("p", { class: "more" }, `${total - shown} more, all calmer than these. Search to find one.`)
+    : null;
 }
 
 function row(fleet, nowS) {
   const [tone, word] = URGENCIES[fleet.urgency];
   const need = fleet.need == null ? "no plan" : `of ${fleet.need} needed`;
-  const tenants = fleet.tenants.join(", ") + (fleet.tenant_count > fleet.tenants.length ? ` and ${fleet.tenant_count - fleet.tenants.length} more` : "");
-  return el("article", { class: `row ${tone}` },
-    el("div", { class: "name" },
+  const tenants =
+    fleet.tenants.join(", ") +
+    (fleet.tenant_count > fleet.tenants.length ? ` and ${fleet.tenant_count - fleet.tenants.length} more` : "");
+  return el(
+    "article",
+    { class: `row ${tone}` },
+    el(
+      "div",
+      { class: "name" },
       el("a", { href: hashOf(fleet) }, fleet.name),
-      el("div", { class: "tenants" }, tenants === fleet.name ? fleet.namespace : `${fleet.namespace} · ${tenants}`)),
+      el("div", { class: "tenants" }, tenants === fleet.name ? fleet.namespace : `${fleet.namespace} · ${tenants}`),
+    ),
     el("div", { class: "pods" }, el("b", {}, String(fleet.serving)), el("span", { class: "of" }, need)),
-    el("div", { class: "why" },
-      el("div", { class: "state" }, el("span", { class: `tag ${tone}` }, word), el("span", { class: "tag" }, trustWords(fleet)), el("span", { class: "load" }, loadWords(fleet))),
-      el("span", {}, fleet.reason || fleet.summary)),
-    el("div", { class: "ahead" }, sparkline(fleet), el("span", {}, aheadWords(fleet, nowS))));
+    el(
+      "div",
+      { class: "why" },
+      el(
+        "div",
+        { class: "state" },
+        el("span", { class: `tag ${tone}` }, word),
+        el("span", { class: "tag" }, trustWords(fleet)),
+        el("span", { class: "load" }, loadWords(fleet)),
+      ),
+      el("span", {}, fleet.reason || fleet.summary),
+    ),
+    el("div", { class: "ahead" }, sparkline(fleet), el("span", {}, aheadWords(fleet, nowS))),
+  );
 }
 
 function trustWords(fleet) {
@@ -95,7 +133,10 @@ function trustWords(fleet) {
   return `${lowered} · ${fleet.trust}`;
 }
 
-const loadWords = (fleet) => Object.entries(fleet.load_now).map(([measure, value]) => `${number(value)} ${MEASURES[measure]} now`).join(", ");
+const loadWords = (fleet) =>
+  Object.entries(fleet.load_now)
+    .map(([measure, value]) => `${number(value)} ${MEASURES[measure]} now`)
+    .join(", ");
 
 function aheadWords(fleet, nowS) {
   if (!fleet.peak) return "No forecast";
@@ -109,10 +150,15 @@ function sparkline(fleet) {
   if (path.length < 2) return null;
   const top = Math.max(...path, fleet.serving, 1);
   const y = (count) => (32 - (30 * count) / top).toFixed(1);
-  const steps = path.map((count, index) => `${index ? "L" : "M"}${index} ${y(count)}L${index + 1} ${y(count)}`).join("");
+  const steps = path
+    .map((count, index) => `${index ? "L" : "M"}${index} ${y(count)}L${index + 1} ${y(count)}`)
+    .join("");
   const label = `Need over the next 24 hours, between ${Math.min(...path)} and ${Math.max(...path)} pods; ${fleet.serving} serve now`;
-  return svg("svg", { class: "spark", viewBox: `0 0 ${path.length} 34`, preserveAspectRatio: "none", role: "img", "aria-label": label },
+  return svg(
+    "svg",
+    { class: "spark", viewBox: `0 0 ${path.length} 34`, preserveAspectRatio: "none", role: "img", "aria-label": label },
     svg("path", { class: "under", d: `${steps}L${path.length} 34L0 34Z` }),
     svg("path", { class: "need", d: steps }),
-    svg("line", { class: "serving", x1: 0, x2: path.length, y1: y(fleet.serving), y2: y(fleet.serving) }));
+    svg("line", { class: "serving", x1: 0, x2: path.length, y1: y(fleet.serving), y2: y(fleet.serving) }),
+  );
 }

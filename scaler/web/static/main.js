@@ -53,7 +53,13 @@ async function refresh() {
 }
 
 function refusal(error) {
-  return el("div", { class: "card empty" }, el("h1", {}, error.message), el("p", {}, error.remedy), el("p", {}, el("a", { href: "#/" }, "All fleets")));
+  return el(
+    "div",
+    { class: "card empty" },
+    el("h1", {}, error.message),
+    el("p", {}, error.remedy),
+    el("p", {}, el("a", { href: "#/" }, "All fleets")),
+  );
 }
 
 function say(status) {
@@ -67,13 +73,25 @@ function say(status) {
   document.getElementById("zone").textContent = zone(status.now_s);
   const failing = status.checks.filter((check) => !check.ok);
   const unwell = [
-    ...status.sources.filter((source) => !source.up).map((source) => `History source ${source.name}: ${source.problem ?? "does not answer"}`),
+    ...status.sources
+      .filter((source) => !source.up)
+      .map((source) => `History source ${source.name}: ${source.problem ?? "does not answer"}`),
     ...status.failing_jobs.map((job) => `Job ${job.name}: ${job.error}`),
   ];
   renderInto(banners, [failing, unwell, status.policy_problems], () => [
-    failing.length ? banner("danger", "KEDA may not get fresh answers.", failing.map((check) => check.message)) : null,
+    failing.length
+      ? banner(
+          "danger",
+          "KEDA may not get fresh answers.",
+          failing.map((check) => check.message),
+        )
+      : null,
     status.policy_problems.length
-      ? banner("warn", "A policy directory was rejected; the policies before it stay in force.", status.policy_problems.slice(0, 20))
+      ? banner(
+          "warn",
+          "A policy directory was rejected; the policies before it stay in force.",
+          status.policy_problems.slice(0, 20),
+        )
       : null,
     unwell.length ? banner("warn", "A part of calltide is not well; the fleets keep their answers.", unwell) : null,
   ]);
@@ -86,11 +104,15 @@ function lost(error) {
   const since = heard ? `What you see is from ${second(heard.nowS)}.` : "Nothing was heard from it yet.";
   const why = error.name === "TimeoutError" ? `It took longer than ${duration(PATIENCE_MS / 1000)}.` : error.message;
   renderInto(banners, ["lost", since, why], () =>
-    banner("danger", "calltide does not answer.", [`${since} The page tries again every few seconds. KEDA goes on with the last plan, or leaves the fleets as they are.`, why]));
+    banner("danger", "calltide does not answer.", [
+      `${since} The page tries again every few seconds. KEDA goes on with the last plan, or leaves the fleets as they are.`,
+      why,
+    ]),
+  );
 }
 
 function banner(tone, headline, lines) {
-  const body = lines.length > 1 ? el("ul", {}, ...lines.map((line) => el("li", {}, line))) : lines[0] ?? "";
+  const body = lines.length > 1 ? el("ul", {}, ...lines.map((line) => el("li", {}, line))) : (lines[0] ?? "");
   return el("div", { class: `banner ${tone}` }, el("strong", {}, headline), body);
 }
 
