@@ -7,12 +7,13 @@ the very specs that it was shown; a change that came later waits for a confirmat
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from scaler.errors import StateError
-from scaler.policy.kept import read_json, write_json
+from scaler.policy.kept import or_set_aside, read_json, write_json
 from scaler.policy.standing import Pending, read_standings
 
 KEPT_IN = "policies"
@@ -24,7 +25,7 @@ def waiting(state: Path) -> tuple[Pending, ...]:
     """The changes that wait, as the service last wrote them down, in the order of their fleets.
 
     Raises:
-        StateError: the state directory is not there or cannot be read.
+        StateError: the state directory is not there, cannot be read, or is damaged.
     """
     if not (state / KEPT_IN).is_dir():
         raise StateError(
@@ -57,7 +58,7 @@ def requests(directory: Path) -> Mapping[Path, Mapping[str, str]]:
         raise StateError(f"{directory / _FOLDER}: it cannot be read ({error}). Check its permissions.") from error
     found: dict[Path, Mapping[str, str]] = {}
     for path in paths:
-        content: Any = read_json(path)
+        content: Any = or_set_aside(partial(read_json, path), None)
         if content is not None:
             found[path] = {str(fleet): str(digest) for fleet, digest in _entries(content)}
     return found

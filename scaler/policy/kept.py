@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
 from scaler.errors import StateError
 
 _log = structlog.get_logger("policies")
+
+_Content = TypeVar("_Content")
+
+
+class DamagedFileError(StateError):
+    """A file of the state directory holds what nobody wrote. The service sets it aside; a command only tells."""
+
+    def __init__(self, path: Path, reason: Exception | str) -> None:
+        super().__init__(f"{path}: it is damaged ({str(reason)[:200]!r}). The service sets it aside at its next start.")
+        self.path = path
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -37,23 +48,33 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """The file's content; None when there is none. A damaged file is set aside under `*.damaged` and counts as none.
+    """The file's content; None when there is no file.
 
     Raises:
+        DamagedFileError: what is there is no JSON.
         StateError: it is there and cannot be read.
     """
     try:
-        content = path.read_text(encoding="utf-8")
+        return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except UnicodeDecodeError as error:
-        return set_aside(path, error)
+    except (ValueError, RecursionError) as error:
+        raise DamagedFileError(path, error) from None
     except OSError as error:
         raise StateError(f"{path}: it cannot be read ({error}). Check its permissions.") from error
+
+
+def or_set_aside(read: Callable[[], _Content], otherwise: _Content) -> _Content:
+    """What is read; when the file is damaged it is set aside, so that a start never fails for it.
+
+    Raises:
+        StateError: the file cannot be read, or is damaged and cannot be set aside.
+    """
     try:
-        return json.loads(content)
-    except (ValueError, RecursionError) as error:
-        return set_aside(path, error)
+        return read()
+    except DamagedFileError as error:
+        set_aside(error.path, error)
+        return otherwise
 
 
 def set_aside(path: Path, reason: Exception) -> None:
@@ -67,7 +88,7 @@ def set_aside(path: Path, reason: Exception) -> None:
         path.replace(aside)
     except OSError as error:
         raise StateError(f"{path}: it is damaged and cannot be set aside ({error}). Remove it by hand.") from error
-    _log.warning("a damaged file was set aside", file=str(path), aside=str(aside), reason=str(reason)[:200])
+    _log.warning("a damaged file was set aside", file=str(path), aside=str(aside), reason=str(reason))
 
 
 def remove(path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from scaler.policy.fields import PolicyModel
-from scaler.policy.kept import read_json, set_aside
+from scaler.policy.kept import DamagedFileError, read_json
 from scaler.policy.model import PolicySpec
 
 FILE_NAME = "fleets.json"
@@ -143,10 +143,11 @@ def to_json(standings: Mapping[str, Standing]) -> Any:
 
 
 def read_standings(directory: Path) -> dict[str, Standing]:
-    """What was kept of all fleets; nothing when there is no file, or none that can be understood.
+    """What was kept of all fleets; nothing when there is no file.
 
     Raises:
-        StateError: the file is there and cannot be read.
+        DamagedFileError: the file cannot be understood.
+        StateError: it cannot be read.
     """
     content = read_json(directory / FILE_NAME)
     if content is None:
@@ -155,8 +156,7 @@ def read_standings(directory: Path) -> dict[str, Standing]:
         kept = _KeptFleets.model_validate(content)
         return {fleet: _from_kept(fleet, standing, kept.specs) for fleet, standing in kept.fleets.items()}
     except (ValidationError, KeyError) as error:
-        set_aside(directory / FILE_NAME, error)
-        return {}
+        raise DamagedFileError(directory / FILE_NAME, error) from None
 
 
 def _from_kept(fleet: str, kept: _KeptStanding, specs: Mapping[str, PolicySpec]) -> Standing:

@@ -10,7 +10,6 @@ import math
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
 import structlog
 
@@ -20,7 +19,7 @@ from scaler.policy.book import PolicyBook
 from scaler.policy.compiling import compile_reading, compile_texts
 from scaler.policy.confirmations import KEPT_IN, requests
 from scaler.policy.directory import PolicyText, Reading, read_directory
-from scaler.policy.kept import read_json, remove, set_aside, write_json
+from scaler.policy.kept import DamagedFileError, or_set_aside, read_json, remove, set_aside, write_json
 from scaler.policy.model import PolicySpec
 from scaler.policy.standing import FILE_NAME, Pending, Standing, read_standings, to_json
 
@@ -68,7 +67,7 @@ class PolicyStore:
                 in force all the same.
         """
         with self._lock:
-            self._standings = read_standings(self._kept_in)
+            self._standings = or_set_aside(lambda: read_standings(self._kept_in), {})
             reading = read_directory(self._directory)
             try:
                 self._accept(compile_reading(reading), reading)
@@ -196,7 +195,8 @@ class PolicyStore:
             _log.error("the policy directory is rejected; what was in force stays in force", problem=str(problem))
 
     def _use_kept(self, error: PolicyError) -> None:
-        kept = _texts_from(read_json(self._kept_in / _ACCEPTED))
+        nothing: tuple[PolicyText, ...] = ()
+        kept = or_set_aside(lambda: _read_texts(self._kept_in / _ACCEPTED), nothing)
         if not kept:
             raise error
         try:
@@ -235,8 +235,9 @@ class PolicyStore:
             self._standings_are_kept = True
 
 
-def _texts_from(content: Any) -> tuple[PolicyText, ...]:
-    if not isinstance(content, list):
-        return ()
-    entries = (entry for entry in content if isinstance(entry, dict))
-    return tuple(PolicyText(str(entry.get("file")), str(entry.get("text"))) for entry in entries)
+def _read_texts(path: Path) -> tuple[PolicyText, ...]:
+    content = read_json(path)
+    try:
+        return tuple(PolicyText(str(entry["file"]), str(entry["text"])) for entry in content or ())
+    except (TypeError, KeyError, IndexError) as error:
+        raise DamagedFileError(path, error) from None

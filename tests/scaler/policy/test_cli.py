@@ -147,6 +147,15 @@ def test_confirm_all_when_nothing_waits_is_no_error(state: Path, waiting_store: 
     assert run("confirm", "--all", "--state", state).stdout == "No policy change waits for confirmation.\n"
 
 
+def test_confirm_tells_of_a_damaged_state_and_leaves_it_to_the_service(state: Path, waiting_store: PolicyStore):
+    damaged = state / "policies" / "fleets.json"
+    damaged.write_text("{")
+    ended = run("confirm", "--all", "--state", state)
+    assert (ended.exit_code, ended.stdout) == (1, "")
+    assert f"{damaged}: it is damaged" in ended.stderr
+    assert damaged.read_text() == "{"
+
+
 def test_confirm_takes_a_fleet_or_all_and_needs_a_state_directory(tmp_path: Path):
     assert run("confirm", FLEET, "--all", "--state", tmp_path).exit_code == 2
     assert run("confirm", "--all").exit_code == 2

@@ -24,7 +24,17 @@ def mount(directory: Path, generation: str, files: dict[str, str]) -> None:
 
 
 def test_yaml_and_yml_are_read_and_nothing_else(tmp_path: Path):
-    write(tmp_path, {"b.yml": policy("b"), "a.yaml": policy("a"), ".a.yaml.swp": "x", "README.md": "x", "c.yaml~": "x"})
+    write(
+        tmp_path,
+        {
+            "b.yml": policy("b"),
+            "a.yaml": policy("a"),
+            ".a.yaml.swp": "x",
+            ".hidden.yaml": "x",
+            "README.md": "x",
+            "c.yaml~": "x",
+        },
+    )
     (tmp_path / "sub.yaml").mkdir()
     (tmp_path / "sub.yaml" / "d.yaml").write_text("x")
     assert [Path(text.file).name for text in read_directory(tmp_path).texts] == ["a.yaml", "b.yml"]
