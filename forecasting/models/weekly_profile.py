@@ -16,7 +16,7 @@ from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.week_layout import FloatArray
 
-WEEKLY_FADE = np.float32(0.75)
+WEEKLY_FADE = np.float32(0.85)
 """What a week counts for when it is one week older."""
 DAILY_FADE = np.float32(0.85)
 """What a day counts for in the profile of its day group when it is one day older."""
