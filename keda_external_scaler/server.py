@@ -28,6 +28,8 @@ SERVICE = DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 _THREADS = 32
 _REFLECTION_THREADS = 2
 LARGEST_MESSAGE_BYTES = 256 * 1024
+# Room for three calls and two streams of each of 20,000 fleets.
+_PENDING_CALLS = 100_000
 _KEEPALIVE_S = 30
 _KEEPALIVE_TIMEOUT_S = 10
 
@@ -44,13 +46,20 @@ class Connections:
 class Server:
     """The server with all its services. `port` is the one that it listens on, also when 0 was asked for."""
 
-    def __init__(self, questions: Questions, stats: StatsCollector, connections: Connections) -> None:
+    def __init__(
+        self,
+        questions: Questions,
+        stats: StatsCollector,
+        connections: Connections,
+        *,
+        stream_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Bind the address; nothing is answered before `start`.
 
         Raises:
             ServerConfigurationError: the address cannot be bound.
         """
-        self.streams = StreamHub(questions.state, longest_s=connections.max_age_s)
+        self.streams = StreamHub(questions.state, longest_s=connections.max_age_s, monotonic=stream_clock)
         self._health = health.HealthServicer()
         self._server = grpc.server(
             ThreadPoolExecutor(_THREADS, thread_name_prefix="answer"), options=_options(connections.max_age_s)
@@ -87,6 +96,9 @@ class Server:
 
 def _options(max_age_s: float) -> list[tuple[str, int]]:
     return [
+        # When an operator restarts, all of its calls come at once. gRPC would cancel those above 1,000 at random.
+        ("grpc.server.max_pending_requests", _PENDING_CALLS),
+        ("grpc.server.max_pending_requests_hard_limit", _PENDING_CALLS),
         # Two processes on one port would share the calls without anybody noticing.
         ("grpc.so_reuseport", 0),
         ("grpc.max_receive_message_length", LARGEST_MESSAGE_BYTES),

@@ -9,7 +9,6 @@ and again now and then only while the workload stands at zero, where KEDA may ha
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -51,7 +50,7 @@ class StreamHub:
         state_of: Callable[[str, str], FleetState | None],
         *,
         longest_s: float,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float],
     ) -> None:
         self._state_of = state_of
         self._longest_s = longest_s
@@ -110,12 +109,15 @@ class StreamHub:
         return _Stream(send, now_s + share * self._longest_s, fleet, told, now_s)
 
     def _open(self, stream: _Stream, first: bytes, on_end: Callable[[Callable[[], None]], bool]) -> None:
-        stream.send(first)
+        # Nothing may overtake the first message.
+        stream.sending = True
         with self._lock:
             self._streams.add(stream)
         if not on_end(partial(self._forget, stream)):
             self._forget(stream)
-        elif self._closed.is_set():
+            return
+        self._send(stream, first)
+        if self._closed.is_set():
             self._end(stream)
 
     def _forget(self, stream: _Stream) -> None:
