@@ -162,6 +162,30 @@ FORECAST_CALL_RATE = _gauge(
     "quantile",
     "horizon",
 )
+BACKTEST_WAPE = _gauge(
+    "backtest_wape_ratio",
+    "ratio",
+    "Weighted absolute percentage error of the median in the last daily backtest.",
+    *FLEET,
+    "measure",
+    "model",
+)
+BACKTEST_PINBALL = _gauge(
+    "backtest_pinball95_ratio",
+    "ratio",
+    "Pinball loss of the 95 % quantile over the mean load in the last daily backtest.",
+    *FLEET,
+    "measure",
+    "model",
+)
+BACKTEST_COVERAGE = _gauge(
+    "backtest_coverage95_ratio",
+    "ratio",
+    "Share of slots at or below the 95 % quantile in the last daily backtest.",
+    *FLEET,
+    "measure",
+    "model",
+)
 FORECAST_ISSUED = _gauge(
     "forecast_issued_timestamp_seconds",
     "seconds",

@@ -32,11 +32,13 @@ from scaler.service.reader import ServiceReader
 from scaler.service.recorder import Recorder
 from scaler.service.settings import Configuration
 from scaler.service.supervisor import CONFIGURATION_FAULT
+from scaler.service.surroundings import Surroundings
 from scaler.web.app import create_app
 
 _log = structlog.get_logger("main")
 
 POLICIES_EVERY_S = 5.0
+SURROUNDINGS_EVERY_S = 3.0
 HISTORY_EVERY_S = 15.0
 SCORE_LOOK_EVERY_S = 900.0
 """How often it is looked for histories that are due for their daily backtest."""
@@ -64,6 +66,8 @@ class Service:
             launch_budget_pods=configuration.launch_budget_pods,
         )
         self._jobs = Jobs(parts.clock)
+        archive = None if configuration.archive else configuration.state / "archive"
+        self._surroundings = Surroundings(configuration.keda_stats_path, archive)
         self.reader = ServiceReader(
             clock=parts.clock,
             demo=parts.demo,
@@ -73,8 +77,7 @@ class Service:
             policies=policies,
             jobs=self._jobs,
             source_kinds=parts.source_kinds,
-            keda_stats_path=configuration.keda_stats_path,
-            archive=None if configuration.archive else configuration.state / "archive",
+            surroundings=self._surroundings,
         )
 
     async def start(self) -> None:
@@ -82,6 +85,7 @@ class Service:
         await self._adapter.start()
         for job in (
             Job("policies", POLICIES_EVERY_S, self._refresh_policies, in_wall_time=True),
+            Job("surroundings", SURROUNDINGS_EVERY_S, self._surroundings.look, in_wall_time=True),
             Job("plan", PLAN_EVERY_S, self._planning.step),
             Job("ingest", HISTORY_EVERY_S, self._histories.catch_up),
             Job("forecast", HISTORY_EVERY_S, self._histories.forecast),

@@ -46,9 +46,13 @@ PLAN_EVERY_S = 15.0
 
 @dataclass(frozen=True, slots=True)
 class SizedFleet:
-    """One fleet after a planning step: who it is, what it carries, its lead, and its plan unless it has a fault."""
+    """One fleet after a planning step: who it is, the spec in force, what it carries, its lead, its plan.
+
+    Without a plan it has a fault. The spec in force may differ from the roster's while a change waits.
+    """
 
     entry: RosterEntry
+    spec: PolicySpec | None = None
     loads: Mapping[Measure, FleetLoad] = field(default_factory=dict)
     lead: Lead | None = None
     plan: Plan | None = None
@@ -134,7 +138,7 @@ class Planning:
         return {
             key: SizedFleet(entry.with_fault(done.faults[key]) if key in done.faults else entry)
             if key not in plans
-            else SizedFleet(entry, ready[key].loads, ready[key].lead, plans[key])
+            else SizedFleet(entry, ready[key].spec, ready[key].loads, ready[key].lead, plans[key])
             for key, entry in roster.items()
         }
 

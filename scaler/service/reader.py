@@ -5,15 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 
 from forecasting.forecast import Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, Measure
-from keda_external_scaler.errors import StatsError
-from keda_external_scaler.stats import read_stats
 from scaler.clock import Clock
 from scaler.core.fleets import FleetKey, FleetObservation, PodState
 from scaler.core.plan import Part, Plan
@@ -24,9 +21,11 @@ from scaler.service.jobs import Jobs
 from scaler.service.planning import Planning, SizedFleet
 from scaler.service.policy_status import pending_sentence, policies_status
 from scaler.service.recorder import Recorder
+from scaler.service.surroundings import Surroundings
 from scaler.web.state import (
     FleetHistory,
     FleetStatus,
+    ForecastScores,
     JobStatus,
     KedaStats,
     MeasureForecast,
@@ -35,8 +34,6 @@ from scaler.web.state import (
     RecordedPods,
     SourceStatus,
 )
-
-KEDA_SILENT_AFTER_S = 30.0
 
 
 class ServiceReader:
@@ -53,8 +50,7 @@ class ServiceReader:
         policies: PolicyStore,
         jobs: Jobs,
         source_kinds: Mapping[str, str],
-        keda_stats_path: Path,
-        archive: Path | None,
+        surroundings: Surroundings,
     ) -> None:
         self._clock = clock
         self._demo = demo
@@ -64,8 +60,7 @@ class ServiceReader:
         self._policies = policies
         self._jobs = jobs
         self._source_kinds = source_kinds
-        self._keda_stats_path = keda_stats_path
-        self._archive = archive
+        self._surroundings = surroundings
         self._started_s = clock.now_s()
         self._version = version("calltide")
 
@@ -97,6 +92,11 @@ class ServiceReader:
         """Every fleet on the roster."""
         return [self._status(fleet) for fleet in self._planning.fleets().values()]
 
+    def fleet(self, key: FleetKey) -> FleetStatus | None:
+        """One fleet of the roster."""
+        fleet = self._planning.fleets().get(key)
+        return self._status(fleet) if fleet else None
+
     def _status(self, fleet: SizedFleet) -> FleetStatus:
         now_s = self._clock.now_s()
         seen, plan = fleet.entry.observation, fleet.plan
@@ -106,7 +106,7 @@ class ServiceReader:
             policy=seen.policy,
             tenants=fleet.entry.tenants,
             pool=seen.pool,
-            spec=fleet.entry.spec,
+            spec=fleet.spec,
             effective_mode=why.effective_mode if why else None,
             trust=why.trust if why else Trust.COLD,
             trust_reason=why.trust_reason if why else "no plan yet",
@@ -220,13 +220,11 @@ class ServiceReader:
         """What the KEDA process last reported, and how old its book is."""
         written_at_s = self._planning.book_written_at_s
         book_age_s = None if written_at_s is None else max(0.0, time.time() - written_at_s)
-        fleets = self._planning.book_fleets
-        try:
-            said = read_stats(self._keda_stats_path)
-        except StatsError:
+        fleets, said = self._planning.book_fleets, self._surroundings.keda
+        if said is None:
             return KedaStats(False, book_age_s, fleets)
         return KedaStats(
-            time.time() - said.written_at_s < KEDA_SILENT_AFTER_S,
+            self._surroundings.keda_is_alive,
             book_age_s,
             fleets,
             said.answers_live + said.answers_alone,
@@ -236,9 +234,22 @@ class ServiceReader:
 
     def archive_bytes(self) -> int | None:
         """Size of the archive if it is a local folder."""
-        if self._archive is None or not self._archive.is_dir():
-            return None
-        return sum(file.stat().st_size for file in self._archive.rglob("*") if file.is_file())
+        return self._surroundings.archive_bytes
+
+    def scores(self, key: FleetKey) -> Mapping[Measure, Mapping[str, ForecastScores]]:
+        """The fleet's last daily backtest."""
+        found: dict[Measure, Mapping[str, ForecastScores]] = {}
+        for measure, state in self._datasets(key).items():
+            if state.scores is None:
+                continue
+            found[measure] = {
+                model: ForecastScores(
+                    one.wape, one.pinball[0.95], one.coverage[0.95], one.first_hour_wape, state.scored_until_s
+                )
+                for model, scored in state.scores.models.items()
+                if (one := scored.series.get(str(key))) is not None
+            }
+        return found
 
 
 def _measured_pods(plan: Plan | None) -> int | None:

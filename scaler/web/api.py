@@ -79,6 +79,18 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
         }
         return models.Forecast(now_s=now_s, measures=measures)
 
+    @router.get(path + "/scores", responses=_MISSING)
+    async def scores(namespace: Name, name: Name) -> models.FleetScores:
+        """How the forecasts of the newest week would have done, per measure and model: the last daily backtest."""
+        key = _fleet(state, namespace, name).key
+        return models.FleetScores(
+            now_s=state.now_s(),
+            measures={
+                measure.value: {model: views.scores_answer(one) for model, one in by_model.items()}
+                for measure, by_model in state.scores(key).items()
+            },
+        )
+
     @router.get(path + "/plan", responses=_MISSING)
     async def plan(namespace: Name, name: Name) -> models.PlanAnswer:
         """The need per slot."""
@@ -110,10 +122,10 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
 
 
 def _fleet(state: StateReader, namespace: str, name: str) -> FleetStatus:
-    fleets = views.by_key(state.fleets())
-    found = fleets.get(FleetKey(namespace, name))
+    found = state.fleet(FleetKey(namespace, name))
     if found is None:
-        raise not_found("fleet", f"{namespace}/{name}", map(str, sorted(fleets)), "name")
+        known = sorted(str(fleet.key) for fleet in state.fleets())
+        raise not_found("fleet", f"{namespace}/{name}", known, "name")
     return found
 
 

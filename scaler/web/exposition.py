@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from forecasting.forecast import Trust
 from forecasting.load import Measure
 from scaler import metrics
-from scaler.core.fleets import PodState
+from scaler.core.fleets import FleetKey, PodState
 from scaler.core.plan import Part, Plan
 from scaler.metrics import Metric, MetricType
 from scaler.policy.model import Mode
@@ -124,6 +124,7 @@ def _add_fleets(families: _Families, state: StateReader) -> None:
         plan = state.plan(fleet.key)
         if plan is not None:
             _add_plan(families, plan)
+        _add_scores(families, fleet.key, state)
         if rank < MOST_FORECAST_FLEETS:
             _add_forecast(families, fleet, state.forecast(fleet.key), now_s)
     families.add(metrics.FORECAST_FLEETS_LEFT_OUT, max(0, len(fleets) - MOST_FORECAST_FLEETS))
@@ -173,6 +174,19 @@ def _add_plan(families: _Families, plan: Plan) -> None:
     families.add(metrics.FLEET_BINDING, 1, *key, explanation.binding.value)
 
 
+def _add_scores(families: _Families, fleet: FleetKey, state: StateReader) -> None:
+    for measure, by_model in state.scores(fleet).items():
+        for model, scores in by_model.items():
+            labels = (fleet.namespace, fleet.name, measure.value, model)
+            families.add(metrics.BACKTEST_WAPE, _known(scores.wape), *labels)
+            families.add(metrics.BACKTEST_PINBALL, _known(scores.pinball95), *labels)
+            families.add(metrics.BACKTEST_COVERAGE, _known(scores.coverage95), *labels)
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
 def _add_forecast(
     families: _Families, fleet: FleetStatus, forecasts: Mapping[Measure, MeasureForecast], now_s: float
 ) -> None:
@@ -183,5 +197,6 @@ def _add_forecast(
             if not 0 <= slot < forecast.grid.slots:
                 continue
             for quantile, value in zip(forecast.quantiles, forecast.values[slot].tolist(), strict=True):
-                known = value if np.isfinite(value) else None
-                families.add(metric_of[measure], known, fleet.key.namespace, fleet.key.name, f"{quantile:g}", horizon)
+                families.add(
+                    metric_of[measure], _known(value), fleet.key.namespace, fleet.key.name, f"{quantile:g}", horizon
+                )

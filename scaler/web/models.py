@@ -166,6 +166,29 @@ class Forecast(Answer):
     """Per measure; empty until the first forecast is made."""
 
 
+class Scores(Answer):
+    """How one model did. Shares of the mean load; null where nothing could be scored."""
+
+    wape: float | None
+    """Weighted absolute percentage error of the median, over the whole day ahead."""
+    first_hour_wape: float | None
+    """The same over the first hour."""
+    pinball95: float | None
+    """Pinball loss of the 95 % quantile."""
+    coverage95: float | None
+    """Share of slots at or below the 95 % quantile."""
+    scored_until_s: float
+    """End of the history that was replayed."""
+
+
+class FleetScores(Answer):
+    """The last daily backtest of a fleet's forecasts."""
+
+    now_s: float
+    measures: dict[str, dict[str, Scores]]
+    """Per measure and model; empty until the first backtest."""
+
+
 class PlanAnswer(Answer):
     """The need per slot. The lead is counted in: pods asked for at a slot's start stand in time."""
 

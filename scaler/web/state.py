@@ -128,6 +128,21 @@ class MeasureForecast:
 
 
 @dataclass(frozen=True, slots=True)
+class ForecastScores:
+    """How one model's forecasts of a fleet did in the last daily backtest, over its newest week.
+
+    WAPE and pinball loss are shares of the mean load; `scored_until_s` is the end of the history that was replayed.
+    NaN where nothing could be scored.
+    """
+
+    wape: float
+    pinball95: float
+    coverage95: float
+    first_hour_wape: float
+    scored_until_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyInForce:
     """A policy as it is in force: after inheritance, without the overrides of single fleets."""
 
@@ -234,6 +249,14 @@ class StateReader(Protocol):
 
     def fleets(self) -> Sequence[FleetStatus]:
         """Every fleet that was seen or is listed, in any order."""
+        ...
+
+    def fleet(self, key: FleetKey) -> FleetStatus | None:
+        """One fleet, None when it is neither seen nor listed."""
+        ...
+
+    def scores(self, key: FleetKey) -> Mapping[Measure, Mapping[str, ForecastScores]]:
+        """The fleet's last daily backtest by measure and model, empty before the first."""
         ...
 
     def plan(self, key: FleetKey) -> Plan | None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from forecasting.load import Measure
-from scaler.core.fleets import FleetKey, FleetObservation
+from scaler.core.fleets import FleetObservation
 from scaler.core.plan import Plan
 from scaler.policy.model import PolicySpec
 from scaler.web import models
 from scaler.web.health import readiness_of
-from scaler.web.state import FleetStatus, JobStatus, PendingChange, SourceStatus, StateReader
+from scaler.web.state import ForecastScores, JobStatus, PendingChange, SourceStatus, StateReader
 from scaler.web.urgency import Ranked, Urgency, ranked
 
 TENANTS_IN_A_LIST = 5
@@ -249,6 +250,16 @@ def status_answer(state: StateReader) -> models.Status:
     )
 
 
-def by_key(fleets: Iterable[FleetStatus]) -> Mapping[FleetKey, FleetStatus]:
-    """Fleets by their key."""
-    return {fleet.key: fleet for fleet in fleets}
+def scores_answer(scores: ForecastScores) -> models.Scores:
+    """One model's scores."""
+    return models.Scores(
+        wape=_finite(scores.wape),
+        first_hour_wape=_finite(scores.first_hour_wape),
+        pinball95=_finite(scores.pinball95),
+        coverage95=_finite(scores.coverage95),
+        scored_until_s=scores.scored_until_s,
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -58,7 +58,7 @@ def test_what_cannot_be_used_is_refused_in_words(tmp_path, text, said):
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(ConfigurationError, match="nothing.yaml"):
+    with pytest.raises(ConfigurationError, match=r"nothing\.yaml"):
         load_configuration(tmp_path / "nothing.yaml")
 
 

@@ -31,7 +31,8 @@ import sys
 from scaler.service import supervisor
 supervisor.FIRST_PAUSE_S = 0.05
 supervisor.GRACE_S = 0.5
-children = [supervisor.ChildCommand(name, ("child", f"{name}.ids", *words)) for name, *words in map(str.split, sys.argv[1:])]
+told = [child.split() for child in sys.argv[1:]]
+children = [supervisor.ChildCommand(name, ("child", f"{name}.ids", *words)) for name, *words in told]
 sys.exit(supervisor.supervise(children))
 """
 

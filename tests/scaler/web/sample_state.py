@@ -127,6 +127,22 @@ class SampleState:
     def fleets(self) -> Sequence[words.FleetStatus]:
         return [self._status(sample) for sample in self.samples]
 
+    def fleet(self, key: FleetKey) -> words.FleetStatus | None:
+        return next((self._status(sample) for sample in self.samples if sample.key == key), None)
+
+    def scores(self, key: FleetKey) -> Mapping[Measure, Mapping[str, words.ForecastScores]]:
+        sample = self._sample(key)
+        if sample.trust is Trust.COLD:
+            return {}
+        nothing = float("nan")
+        return {
+            measure: {
+                "seasonal-profile": words.ForecastScores(0.11, 0.018, 0.952, 0.08, NOW_S - 3600),
+                "seasonal-naive": words.ForecastScores(0.17, 0.031, nothing, nothing, NOW_S - 3600),
+            }
+            for measure in _measures(sample)
+        }
+
     def plan(self, key: FleetKey) -> Plan | None:
         sample = self._sample(key)
         if sample.fault:

@@ -177,3 +177,10 @@ def test_a_list_names_five_tenants_of_a_large_pool_and_the_fleet_all(ask_of):
     (listed,) = ask("/api/v1/fleets").json()["fleets"]
     assert (len(listed["tenants"]), listed["tenant_count"]) == (5, 900)
     assert len(ask(ACME).json()["tenants"]) == 900
+
+
+def test_scores_are_told_by_measure_and_model_and_null_where_nothing_could_be_scored(ask):
+    scores = ask(ACME + "/scores").json()["measures"]["channels"]
+    assert scores["seasonal-profile"]["coverage95"] == 0.952
+    assert scores["seasonal-naive"]["coverage95"] is None
+    assert scores["seasonal-naive"]["wape"] > scores["seasonal-profile"]["wape"]
