@@ -7,7 +7,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.models import default_forecaster
 from forecasting.models.chunks import chunks_of
 from forecasting.models.learnt import view
-from forecasting.models.recent import base_and_features
+from forecasting.models.recent import FEATURES, Regression, base_and_features, horizon_class
 from forecasting.models.scale import to_root
 from forecasting.models.special_days import SpecialDays
 from forecasting.models.training import replay_of
@@ -73,3 +73,27 @@ def test_two_days_are_enough_for_the_shape_of_the_day():
     forecast = default_forecaster().forecast(history, [CivilCalendar()] * 3, history.grid.after(24))
     assert forecast.values[:, 9:17, 0].min() > 40
     assert forecast.values[:, :8, 0].max() < 25
+
+
+def test_coefficients_are_learnt_from_both_halves_together():
+    rng = np.random.default_rng(1)
+    leads_s = np.full(2000, HOUR_S)
+    halves = []
+    for slope in (0.2, 0.8):
+        features = np.zeros((1, 1, 2000, len(FEATURES)), dtype=np.float32)
+        features[..., 3] = rng.normal(size=2000)
+        half = Regression()
+        half.add(features, slope * features[..., 3], leads_s)
+        halves.append(half)
+    hour = int(horizon_class(leads_s)[0])
+    alone = [half.solve().coefficients[hour, 3] for half in halves]
+    together = (halves[0] + halves[1]).solve().coefficients[hour, 3]
+    np.testing.assert_allclose(alone, [0.2, 0.8], atol=0.05)
+    assert together == pytest.approx(0.5, abs=0.05)
+
+
+def test_with_nothing_learnt_recent_deviations_fade_with_the_horizon():
+    coefficients = Regression().solve().coefficients[:, FEATURES.index("mean 3600 s")]
+    assert coefficients[0] > 0.4
+    assert (np.diff(coefficients) < 0).all()
+    assert coefficients[-1] < 0.01

@@ -143,6 +143,8 @@ def test_the_order_of_tenants_and_the_company_of_other_zones_do_not_mix_their_ro
     shuffled = model.forecast(matrix(grid, values[order]), [calendars[row] for row in order], grid.after(24))
 
     np.testing.assert_allclose(shuffled.values, straight.values[order], rtol=1e-3, atol=1e-3)
+    busiest_hours = np.sort(straight.values[..., 0], axis=1)[:, -8:].mean(axis=1)
+    np.testing.assert_allclose(busiest_hours, sizes[:, 0], rtol=0.3, atol=1)
 
 
 @MODEL

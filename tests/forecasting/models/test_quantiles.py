@@ -62,6 +62,21 @@ def test_a_fleets_own_quantile_is_far_below_the_sum_of_its_tenants_quantiles():
     assert median < own_quantile < 0.93 * sum_of_quantiles
 
 
+def test_a_calm_and_a_wild_tenant_each_get_quantiles_of_their_own_width():
+    grid, both = days_before("2026-06-03", 42), days_before("2026-06-05", 44)
+    rng = np.random.default_rng(8)
+    calm = counts(np.full(both.slots, 100.0), TENANTS)
+    wild = rng.poisson(100 * rng.gamma(4, 1 / 4, (TENANTS, both.slots))).astype(np.float32)
+    values = np.concatenate([calm, wild])
+    forecast = default_forecaster().forecast(
+        matrix(grid, values[:, : grid.slots]), [CivilCalendar()] * 2 * TENANTS, grid.after(48)
+    )
+    covered = (values[:, grid.slots :] <= forecast.values[..., 3]).mean(axis=1)
+    assert 0.93 < covered[:TENANTS].mean() < 0.98
+    assert 0.93 < covered[TENANTS:].mean() < 0.98
+    assert forecast.values[TENANTS:, :, 3].mean() > 1.5 * forecast.values[:TENANTS, :, 3].mean()
+
+
 def test_uncertainty_grows_with_the_horizon_where_recent_load_says_something():
     grid = days_before("2026-06-03", 42)
     rng = np.random.default_rng(2)
