@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -59,9 +60,11 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("directory", type=Path, help="where the .parquet and .csv files lie")
     parser.add_argument("--calendar", type=FileCalendar.parse, action="append", default=[])
     options = parser.parse_args(argv)
-    table = Table("file", "model", title="24 h ahead, pooled over all series", title_justify="left")
-    for name in ("WAPE", "1st hour", "pin50", "pin90", "pin95", "pin99", "coverage95", "seconds"):
-        table.add_column(name, justify="right")
+    table = Table(title="24 h ahead, pooled over all series", title_justify="left", box=SIMPLE_HEAD)
+    for name in ("file", "model"):
+        table.add_column(name, no_wrap=True)
+    for name in ("WAPE", "pin95", "pin99", "cover95", "seconds"):
+        table.add_column(name, justify="right", no_wrap=True)
     paths = sorted(path for path in options.directory.iterdir() if path.suffix in {".parquet", ".csv"})
     for path in paths:
         file = open_file(path, options.calendar)
@@ -69,7 +72,7 @@ def main(argv: Sequence[str]) -> None:
         outcome = backtest(history, [file.calendar] * len(history.series), list(MODELS.values()))
         for name, model in outcome.models.items():
             scores = model.pooled
-            figures = (scores.wape, scores.first_hour_wape, *scores.pinball.values(), scores.coverage[0.95])
+            figures = (scores.wape, scores.pinball[0.95], scores.pinball[0.99], scores.coverage[0.95])
             table.add_row(path.stem, name, *(f"{figure:.4f}" for figure in figures), f"{model.seconds:.1f}")
     Console().print(table)
 

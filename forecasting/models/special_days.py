@@ -69,7 +69,7 @@ def place_special_days(
     by_day[rows, days] += special.event_shift[rows, None]
     rows, days = np.nonzero(kinds == DayType.CLOSURE)
     by_day[rows, days] = special.closure_level[rows, None]
-    return np.maximum(by_day, np.float32(ZERO)).reshape(level.shape), doubt.reshape(level.shape)
+    return by_day.reshape(level.shape), doubt.reshape(level.shape)
 
 
 def _rest_profile(level: FloatArray, rest_day: int) -> FloatArray:
