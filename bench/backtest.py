@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -60,7 +59,7 @@ def main(argv: Sequence[str]) -> None:
     parser.add_argument("directory", type=Path, help="where the .parquet and .csv files lie")
     parser.add_argument("--calendar", type=FileCalendar.parse, action="append", default=[])
     options = parser.parse_args(argv)
-    table = Table(title="24 h ahead, pooled over all series", title_justify="left", box=SIMPLE_HEAD)
+    table = Table(title="24 h ahead, pooled over all series", title_justify="left", box=None, pad_edge=False)
     for name in ("file", "model"):
         table.add_column(name, no_wrap=True)
     for name in ("WAPE", "pin95", "pin99", "cover95", "seconds"):
