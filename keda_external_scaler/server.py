@@ -25,7 +25,7 @@ from keda_external_scaler.streams import Send, StreamHub
 SERVICE = DESCRIPTOR.services_by_name["ExternalScaler"].full_name
 
 # A thread waits while a request's message is still on its way, so there are more of them than there are cores.
-_THREADS = 32
+THREADS = 16
 _REFLECTION_THREADS = 2
 LARGEST_MESSAGE_BYTES = 256 * 1024
 # Room for three calls and two streams of each of 20,000 fleets.
@@ -62,7 +62,7 @@ class Server:
         self.streams = StreamHub(questions.state, longest_s=connections.max_age_s, monotonic=stream_clock)
         self._health = health.HealthServicer()
         self._server = grpc.server(
-            ThreadPoolExecutor(_THREADS, thread_name_prefix="answer"), options=_options(connections.max_age_s)
+            ThreadPoolExecutor(THREADS, thread_name_prefix="answer"), options=_options(connections.max_age_s)
         )
         self._server.add_generic_rpc_handlers((_handlers(questions, stats, self.streams),))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)

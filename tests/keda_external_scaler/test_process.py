@@ -18,6 +18,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from bench.http2_load import prepare_call, run_load
 from keda_external_scaler.book_file import write_book
 from keda_external_scaler.contract.externalscaler_pb2_grpc import ExternalScalerStub
 from keda_external_scaler.settings import parse_arguments
@@ -32,6 +33,7 @@ NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 CONTROL_PLANE = """
 import sys, time
 from pathlib import Path
+from bench.http2_load import prepare_call, run_load
 from keda_external_scaler.book_file import write_book
 from tests.servers.keda import ACME, book_of
 while True:
@@ -158,6 +160,15 @@ def test_connections_grow_old_and_no_call_notices(path):
         wait_for(lambda: told.append(number(channel)()) or not ended.is_alive(), "the stream's end")
         assert set(told) == {ACME.answer}
         assert stream.code() is grpc.StatusCode.OK
+
+
+def test_all_calls_of_a_restarted_operator_at_once_are_answered(path):
+    write_book(path, book_of(ACME, written_at_s=time.time()))
+    call = prepare_call("/externalscaler.ExternalScaler/IsActive", scaled_object().SerializeToString())
+    with real_process(path) as process:
+        process.event("first book")
+        result = run_load([("127.0.0.1", process.port)], [call], rate_per_s=1e7, seconds=6000 / 1e7)
+    assert (result.latencies_s.size, result.refused, result.unanswered) == (6000, 0, 0)
 
 
 def test_a_port_that_is_taken_ends_the_process_with_the_remedy(path):
