@@ -112,6 +112,16 @@ def test_a_change_that_is_taken_back_in_the_files_no_longer_waits(files: Path, s
     assert store.pending(FLEET) is None
 
 
+def test_a_policy_that_a_fleet_is_given_back_no_longer_waits_for_the_other(files: Path, start: Start):
+    write(files, {**with_minimum(2), "b.yaml": policy("b", f"{COMPLETE}  minPods: 9\n")})
+    store = start()
+    plan(store, 0)
+    assert store.settle(FLEET, "b", store.book.resolve("b"), 0.8).min_pods == 2
+    assert store.pending(FLEET) is not None
+    assert plan(store, 0) == 2
+    assert store.pending(FLEET) is None
+
+
 def test_a_later_change_is_weighed_afresh(files: Path, store: PolicyStore):
     write(files, with_minimum(3))
     store.refresh()

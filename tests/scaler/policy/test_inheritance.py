@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scaler.errors import PolicyError
+from scaler.policy.directory import PolicyText, fingerprint_of
 from scaler.policy.model import Mode
 from tests.scaler.policy.writing import COMPLETE, book, only, policy, sentences
 
@@ -85,6 +86,7 @@ def test_every_value_knows_where_it_was_written():
     assert origin("schedule") == "a.yaml:8"
     assert origin("schedule.0.cron") == "a.yaml:8"
     assert origin("minPods", tenants=("acme",)) == "b.yaml:10"
+    assert origin("history", tenants=("acme",)) == "b.yaml:10"
     assert origin("history.step", fleet="voice/acme", tenants=("acme",)) == "b.yaml:10"
     assert origin("minPods", fleet="voice/acme", tenants=("acme",)) == "b.yaml:12"
     assert specs.origin_of("b", "lead.default") is None
@@ -126,6 +128,25 @@ def test_a_fault_of_a_parent_is_told_once_and_a_childs_own_faults_with_it():
         "a.yaml:12: spec.maxPods: 'x' is not a whole number. Write it in digits, without a unit.",
         "c.yaml:6: spec.maxPodss: There is no such field here. Did you mean 'maxPods'?",
     ]
+
+
+def test_what_a_parent_lacks_is_not_told_again_at_each_child():
+    assert only(policy("a", "  {}\n"), child("b", "a"), child("c", "b")).startswith("a.yaml:4: spec.history.channels:")
+
+
+def test_overrides_of_a_faulty_policy_are_judged_by_their_own_fields():
+    overrides = "overrides: [{tenant: t, spec: {minPods: 300}}, {tenant: u, spec: {minPod: 3}}]\n"
+    assert sentences(policy("a", BASE + "  maxPods: x\n", overrides)) == [
+        "a.yaml:12: spec.maxPods: 'x' is not a whole number. Write it in digits, without a unit.",
+        "a.yaml:13: overrides[1].spec.minPod: There is no such field here. Did you mean 'minPods'?",
+    ]
+
+
+def test_a_directory_holds_so_many_policies_and_no_more(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("scaler.policy.drafts.MAXIMUM_POLICIES", 2)
+    assert only(*(policy(name) for name in "abcd")) == (
+        "c.yaml:1: The directory holds more than 2 policies. Remove some."
+    )
 
 
 def test_a_fault_that_only_two_documents_make_is_told_at_the_one_that_came_later():
@@ -173,4 +194,5 @@ def test_the_fingerprint_changes_with_any_byte_and_any_name():
     text = policy("a")
     prints = {book(text).fingerprint, book(text + "#").fingerprint, book("---\n", text).fingerprint}
     assert len(prints) == 3
+    assert fingerprint_of([PolicyText("a", "bc")]) != fingerprint_of([PolicyText("ab", "c")])
     assert book(text).fingerprint == book(text).fingerprint

@@ -30,6 +30,19 @@ def test_a_changed_directory_is_taken_at_the_next_refresh(files: Path, start: St
     assert store.book.resolve("a").min_pods == 3
 
 
+def test_an_unchanged_directory_costs_no_work_and_no_write(
+    files: Path, state: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+):
+    write(files, GOOD)
+    store = start()
+    store.in_force("voice/acme", "a", store.book.resolve("a"))
+    store.refresh()
+    before = {path: path.stat().st_mtime_ns for path in (state / "policies").iterdir()}
+    monkeypatch.delattr("scaler.policy.store.compile_reading")
+    assert not store.refresh()
+    assert {path: path.stat().st_mtime_ns for path in (state / "policies").iterdir()} == before
+
+
 def test_one_fault_rejects_the_whole_directory_until_it_is_mended(files: Path, start: Start, clock: StandingClock):
     write(files, GOOD)
     store = start()
@@ -97,6 +110,8 @@ def test_a_damaged_state_file_does_not_stop_a_start(files: Path, state: Path, st
     store.refresh()
     (state / "policies" / name).write_bytes(damage)
     assert start().book.names == ("a",)
+    if name == "fleets.json" and damage != b"null":
+        assert (state / "policies" / "fleets.json.damaged").read_bytes() == damage
 
 
 def test_a_damaged_copy_beside_a_faulty_directory_tells_the_directorys_faults(files: Path, state: Path, start: Start):

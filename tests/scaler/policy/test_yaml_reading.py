@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import yaml
 
 from scaler.policy.tree import MAXIMUM_DEPTH, RefusedTextError, join_field, parse
 from tests.scaler.policy.writing import COMPLETE, book, only, policy, sentences
@@ -99,6 +100,16 @@ def test_broken_yaml_names_the_line_and_a_remedy(text: str, line: int, remedy: s
 
 def test_one_file_may_hold_several_documents_and_an_empty_one():
     assert book(f"{policy('a')}---\n{policy('b')}---\n---\n").names == ("a", "b")
+
+
+def test_without_libyaml_the_same_is_read_and_refused(monkeypatch: pytest.MonkeyPatch):
+    text = policy("a", COMPLETE + "  # ü\n  minPods: 2\n  mode: 'observe'\n  schedule: []\n")
+    fast = [(str(node.place), node.value) for node in parse("a", text).documents[0].walk() if not node.entries]
+    monkeypatch.delattr(yaml, "CSafeLoader")
+    assert [(str(n.place), n.value) for n in parse("a", text).documents[0].walk() if not n.entries] == fast
+    assert f"nested more than {MAXIMUM_DEPTH} deep" in refusal("[" * 10_000)
+    assert refusal('a: "\\ud83c"') == "a.yaml:1: a: An escape names half a character. Write the character itself."
+    assert refusal("a:\n\tb: 1").startswith("a.yaml:2: This is not YAML")
 
 
 @pytest.mark.parametrize("text", ["- 1", "just text", "5"])
