@@ -116,7 +116,7 @@ def _play(folder: Path, plan: DemoPlan, web_port: int, keda_port: int) -> int:
         "state": "state",
         "keda": {"listen": f"{HOST}:{keda_port}"},
         "web": {"listen": f"{HOST}:{web_port}"},
-        "log": {"level": "warning", "format": "console"},
+        "log": {"level": "error", "format": "console"},
     }
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     configuration = load_configuration(path)

@@ -9,10 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, Field, model_validator
 
-from forecasting.sources.settings import SourceSettings
+from forecasting.sources.settings import SettingsModel, SourceSettings
 from scaler.policy.fields import Name, Seconds
 
 
@@ -26,21 +25,7 @@ def _listen_address(text: str) -> str:
 ListenAddress = Annotated[str, AfterValidator(_listen_address)]
 
 
-class ServiceModel(BaseModel):
-    """Common behaviour: camelCase in YAML, unknown fields refused, values frozen."""
-
-    model_config = ConfigDict(
-        alias_generator=to_camel,
-        validate_by_name=True,
-        validate_by_alias=True,
-        extra="forbid",
-        frozen=True,
-        use_attribute_docstrings=True,
-        allow_inf_nan=False,
-    )
-
-
-class KubernetesFleets(ServiceModel):
+class KubernetesFleets(SettingsModel):
     """Fleets are the ScaledObjects of a cluster that point here."""
 
     adapter: Literal["kubernetes"]
@@ -53,14 +38,14 @@ class KubernetesFleets(ServiceModel):
     """Only fleets in these namespaces; empty means all."""
 
 
-class SimulatedFleets(ServiceModel):
+class SimulatedFleets(SettingsModel):
     """Without a cluster: the fleets that the policies list, with simulated pods that follow the answers."""
 
     adapter: Literal["simulated"] = "simulated"
     """`simulated`."""
 
 
-class TlsSettings(ServiceModel):
+class TlsSettings(SettingsModel):
     """Certificates of the gRPC server, in PEM. Rotated files are picked up without a restart."""
 
     certificate_file: Path
@@ -71,7 +56,7 @@ class TlsSettings(ServiceModel):
     """When given, only clients with a certificate of this authority are answered."""
 
 
-class KedaSettings(ServiceModel):
+class KedaSettings(SettingsModel):
     """The gRPC server that KEDA asks."""
 
     listen: ListenAddress = "127.0.0.1:9090"
@@ -84,14 +69,14 @@ class KedaSettings(ServiceModel):
     """After this a connection is closed gracefully, so that KEDA spreads over all replicas again."""
 
 
-class WebSettings(ServiceModel):
+class WebSettings(SettingsModel):
     """The page, the JSON API, health and metrics."""
 
     listen: ListenAddress = "127.0.0.1:8080"
     """Address and port."""
 
 
-class LogSettings(ServiceModel):
+class LogSettings(SettingsModel):
     """How the service logs, to standard error."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -100,7 +85,7 @@ class LogSettings(ServiceModel):
     """`json` for machines, `console` for a person at a terminal."""
 
 
-class Configuration(ServiceModel):
+class Configuration(SettingsModel):
     """One configuration file."""
 
     api_version: Literal["calltide.io/v1"]
@@ -113,7 +98,7 @@ class Configuration(ServiceModel):
     """Directory for what must survive a restart: archive, plan book, answer book, policies in force."""
     archive: str | None = None
     """fsspec URL of the history archive; `archive` in the state directory when left out."""
-    sources: dict[Name, SourceSettings] = {}
+    sources: dict[Name, SourceSettings] = Field(default_factory=dict)
     """History sources by name; a policy refers to one by `history.source`."""
     fleets: Annotated[KubernetesFleets | SimulatedFleets, Field(discriminator="adapter")] = SimulatedFleets()
     """Where fleets and pods are seen."""
