@@ -15,9 +15,9 @@ from forecasting.errors import ForecastingError, HistoryFormatError, SourceConfi
 from scaler.cli.exit_codes import ExitCode
 from scaler.errors import CalltideError, ConfigurationError, PolicyError
 
-result = Console(highlight=False)
+result = Console(highlight=False, emoji=False)
 """For what was asked for."""
-notice = Console(stderr=True, highlight=False)
+notice = Console(stderr=True, highlight=False, emoji=False)
 """For progress, warnings and errors."""
 
 _Parameters = ParamSpec("_Parameters")
