@@ -307,3 +307,7 @@ def test_a_stop_ends_every_process_and_a_start_answers_at_once_from_what_was_kep
     running.start()
     first = wait_for(lambda: running.all_pods(channel), "answers after a start")
     assert all(first[fleet] >= before[fleet] for fleet in FLEETS), (before, first)
+    # The workers read and fit everything anew now. KEDA must not notice.
+    told = []
+    wait_for(lambda: told.append(running.all_pods(channel)) or trusted(running), "forecasts again", at_most_s=120)
+    assert None not in told
