@@ -151,6 +151,7 @@ def test_a_spoilt_file_is_reported_once_and_the_book_of_before_stays_in_use(tmp_
     reader.look()
     assert [look.problem is None for look in looks] == [True, False]
     assert str(path) in looks[1].problem
+    assert ("it was cut" in looks[1].problem) == (kind in {"cut", "longer"})
     assert reader.book.find("voice", "acme").answer == ACME.answer
 
     write_book(path, book_of(replace(ACME, answer=42)))
