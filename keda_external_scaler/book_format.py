@@ -87,7 +87,9 @@ class BookView:
             raise BookError(f"the answer book has format {version}, this program reads {FORMAT_VERSION}")
         length, count, written_at_s, now_s, speed = _HEADER.unpack_from(raw, _SEAL.size)
         if length != len(raw):
-            raise BookError(f"the answer book should have {length} bytes and has {len(raw)}: it was cut or something was added")
+            raise BookError(
+                f"the answer book should have {length} bytes and has {len(raw)}: it was cut or something was added"
+            )
         body = memoryview(raw)[_SEAL.size :]
         if zlib.crc32(body) != checksum:
             raise BookError("the answer book's checksum does not fit its content: it was damaged")
