@@ -14,7 +14,6 @@ from functools import lru_cache
 import grpc
 from google.protobuf.message import DecodeError
 
-from keda_external_scaler.answer import Answer, answer_at
 from keda_external_scaler.book import BookEntry
 from keda_external_scaler.book_format import BookView
 from keda_external_scaler.contract.externalscaler_pb2 import (
@@ -27,6 +26,7 @@ from keda_external_scaler.contract.externalscaler_pb2 import (
     ScaledObjectRef,
 )
 from keda_external_scaler.errors import KedaExternalScalerError, MetadataError
+from keda_external_scaler.look_up import Answer, answer_at
 from keda_external_scaler.metadata import TriggerReference, parse_trigger_metadata
 from keda_external_scaler.stats import StatsCollector
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from keda_external_scaler.answer import DEFAULT_STALE_AFTER_S
+from keda_external_scaler.look_up import DEFAULT_STALE_AFTER_S
 from keda_external_scaler.tls import TlsFiles
 
 

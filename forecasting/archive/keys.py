@@ -45,7 +45,9 @@ class DatasetKey:
     @classmethod
     def of(cls, source: str, query: HistoryQuery, step_s: int) -> Self:
         """The key of what this source answers to this query."""
-        canonical = json.dumps([query.expression, query.tenant_label, query.completeness, query.minimum_completeness])
+        canonical = json.dumps(
+            [query.expression, query.tenant_label, query.completeness, query.minimum_completeness, query.statistic]
+        )
         return cls(source, query.measure, step_s, hashlib.sha256(canonical.encode()).hexdigest()[:16])
 
     @classmethod

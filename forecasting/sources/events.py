@@ -18,8 +18,8 @@ import numpy as np
 
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, Float32Array
+from forecasting.sources.protocol import SlotStatistic
 from forecasting.sources.samples import Float64Array
-from forecasting.sources.settings import SlotStatistic
 
 LONG_CALL_QUANTILE = 0.99
 

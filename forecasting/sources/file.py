@@ -19,9 +19,9 @@ from forecasting.errors import HistoryFormatError, SourceConfigurationError
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
 from forecasting.sources.events import Calls, arrivals_per_second, believed_slots, concurrency
-from forecasting.sources.protocol import CurrentLoad, HistoryQuery
+from forecasting.sources.protocol import CurrentLoad, HistoryQuery, SlotStatistic
 from forecasting.sources.samples import is_load, slot_values
-from forecasting.sources.settings import FileKind, FileSettings, SlotStatistic
+from forecasting.sources.settings import FileKind, FileSettings
 from forecasting.sources.tables import Rows, read_rows
 
 
@@ -118,7 +118,7 @@ class FileSource:
         if query.measure is Measure.CALL_RATE:
             values = arrivals_per_second(calls, len(rows.series), grid)
         else:
-            values = concurrency(calls, len(rows.series), grid, self._settings.statistic)
+            values = concurrency(calls, len(rows.series), grid, query.statistic)
         values[:, ~believed_slots(calls, grid)] = np.nan
         return values
 
@@ -129,7 +129,7 @@ class FileSource:
                 f"{', '.join(self._settings.paths)}: one sample per {native_s} s cannot fill slots of {grid.step_s} s; "
                 f"use a step of {native_s} s or more"
             )
-        statistic, series = self._settings.statistic, len(rows.series)
+        statistic, series = query.statistic, len(rows.series)
         sample = rows.series_of_row, rows.times_s
         values, counts = slot_values(*sample, rows.numbers[query.expression], series, grid, statistic)
         values[counts < query.minimum_completeness * (grid.step_s // native_s)] = np.nan

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from forecasting.sources.protocol import HistorySource
-from forecasting.sources.settings import LokiSettings, PrometheusSettings, SourceSettings
+from forecasting.sources.settings import FileSettings, LokiSettings, PrometheusSettings, SourceSettings
 
 
 def open_source(settings: SourceSettings, name: str) -> HistorySource:
@@ -21,6 +23,8 @@ def open_source(settings: SourceSettings, name: str) -> HistorySource:
         from forecasting.sources.loki import LokiSource
 
         return LokiSource(settings, name)
-    from forecasting.sources.file import FileSource
+    if isinstance(settings, FileSettings):
+        from forecasting.sources.file import FileSource
 
-    return FileSource(settings, name)
+        return FileSource(settings, name)
+    assert_never(settings)

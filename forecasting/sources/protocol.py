@@ -8,17 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure
 
 
+class SlotStatistic(StrEnum):
+    """How the samples of one slot, or the concurrency within it, become one number."""
+
+    MEAN = "mean"
+    MAXIMUM = "maximum"
+
+
 @dataclass(frozen=True, slots=True)
 class HistoryQuery:
     """One measure of all tenants, in the source's own query language.
 
-    `completeness` yields the share of a tenant's targets that were up; a slot below `minimum_completeness` is a gap.
+    `expression` is sent as it is. A source that holds samples and no query language (files) makes slots by `statistic`;
+    elsewhere the expression itself says which statistic it yields. `completeness` yields the share of a tenant's
+    targets that were up; a slot below `minimum_completeness` is a gap.
     """
 
     measure: Measure
@@ -26,6 +36,7 @@ class HistoryQuery:
     tenant_label: str
     completeness: str | None = None
     minimum_completeness: float = 0.9
+    statistic: SlotStatistic = SlotStatistic.MAXIMUM
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,10 +24,9 @@ import numpy as np
 from forecasting.grid import SlotGrid
 from forecasting.load import BoolArray, Float32Array, LoadMatrix
 from forecasting.sources.answers import LabelledSeries, by_tenant
-from forecasting.sources.protocol import HistoryQuery
+from forecasting.sources.protocol import HistoryQuery, SlotStatistic
 from forecasting.sources.retrying import AnswerTooLargeError
 from forecasting.sources.samples import Float64Array, is_load, slot_values
-from forecasting.sources.settings import SlotStatistic
 
 CHUNK_S = 86400
 POINTS_LIMIT = 11_000

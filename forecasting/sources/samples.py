@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, Float32Array
-from forecasting.sources.settings import SlotStatistic
+from forecasting.sources.protocol import SlotStatistic
 
 Float64Array = npt.NDArray[np.float64]
 

@@ -157,13 +157,6 @@ class FileKind(StrEnum):
     """A call: its start and how many seconds it lasted."""
 
 
-class SlotStatistic(StrEnum):
-    """How the samples of one slot, or the concurrency within it, become one number."""
-
-    MEAN = "mean"
-    MAXIMUM = "maximum"
-
-
 class FileSettings(SettingsModel):
     """Parquet or CSV files in long form: one row per series and instant, or per call.
 
@@ -182,8 +175,6 @@ class FileSettings(SettingsModel):
     """Column with the sample's time, or the call's start."""
     time_zone: Annotated[str, AfterValidator(_known_time_zone)] = "UTC"
     """IANA zone of times that carry no offset of their own."""
-    statistic: SlotStatistic = SlotStatistic.MAXIMUM
-    """How several values in one slot become one: their mean (for events: time-weighted) or their maximum (peak)."""
     staleness_seconds: float = Field(300.0, gt=0)
     """The load right now leaves out a tenant whose newest sample ended longer ago than this."""
 

@@ -15,6 +15,7 @@ from typing import Annotated, Literal, Self
 import holidays
 from pydantic import Field, model_validator
 
+from forecasting.sources.protocol import SlotStatistic
 from scaler.policy.durations import format_duration
 from scaler.policy.fields import (
     Cron,
@@ -40,13 +41,6 @@ class Mode(StrEnum):
     PRIMARY = "primary"
 
 
-class Statistic(StrEnum):
-    """Which statistic of a slot the history holds."""
-
-    MEAN = "mean"
-    MAXIMUM = "maximum"
-
-
 Query = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
@@ -65,8 +59,11 @@ class HistorySpec(PolicyModel):
     """Query that yields, per tenant, the share of its targets that were up. A slot with too few is a gap."""
     minimum_completeness: Share = 0.9
     """Share of targets that must be up for a slot to count as observed."""
-    statistic: Statistic = Statistic.MAXIMUM
-    """Which statistic of a slot the queries yield; the maximum drives capacity, the mean forecasts calmer."""
+    statistic: SlotStatistic = SlotStatistic.MAXIMUM
+    """What the load of a slot is: the maximum drives capacity, the mean forecasts calmer.
+
+    A file source makes its slots by it; a PromQL or LogQL query has to yield it itself.
+    """
     step: Seconds = Field(300, ge=60, le=3600)
     """Width of a slot. It must divide an hour."""
     look_back: Seconds = Field(8 * 7 * 86400, ge=86400, le=156 * 7 * 86400)

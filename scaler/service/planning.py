@@ -26,7 +26,6 @@ from scaler.core.fleets import FleetKey, PodState
 from scaler.core.inputs import LastPlan, Measurement, PlanInputs
 from scaler.core.lead import Lead, fleet_lead
 from scaler.core.plan import Plan
-from scaler.core.plan_book import PlanBook
 from scaler.core.planner import PlanRound, plan_fleets
 from scaler.errors import CalltideError
 from scaler.fleet.protocol import FleetAdapter
@@ -131,9 +130,8 @@ class Planning:
     ) -> Mapping[FleetKey, SizedFleet]:
         now_s = self._clock.now_s()
         ready = self._gather(roster, in_force, now_s)
-        book = self._plan_book.book
-        done = self._round(ready, now_s, book)
-        plans = self._while_unconfirmed(ready, done.plans, now_s, book)
+        done = self._round(ready, now_s, self._launch_budget_pods)
+        plans = self._while_unconfirmed(roster, ready, done.plans, now_s)
         self._publish(plans, roster, now_s)
         return {
             key: SizedFleet(entry.with_fault(done.faults[key]) if key in done.faults else entry)
@@ -180,12 +178,11 @@ class Planning:
                 _log.warning("forecasts cannot be joined", reason=str(error), fleets=sorted(quantiles))
         return found
 
-    def _round(self, ready: Mapping[FleetKey, _Ready], now_s: float, book: PlanBook) -> PlanRound:
-        inputs = [self._inputs(key, fleet, fleet.spec, now_s, book) for key, fleet in ready.items()]
-        return plan_fleets(inputs, self._launch_budget_pods)
+    def _round(self, ready: Mapping[FleetKey, _Ready], now_s: float, launch_budget_pods: int | None) -> PlanRound:
+        return plan_fleets([self._inputs(key, fleet, now_s) for key, fleet in ready.items()], launch_budget_pods)
 
-    def _inputs(self, key: FleetKey, fleet: _Ready, spec: PolicySpec, now_s: float, book: PlanBook) -> PlanInputs:
-        before = self._fleets.get(key)
+    def _inputs(self, key: FleetKey, fleet: _Ready, now_s: float) -> PlanInputs:
+        before, book = self._fleets.get(key), self._plan_book.book
         measured = {
             measure: Measurement(load.value, load.age_s)
             for measure, load in fleet.loads.items()
@@ -193,7 +190,7 @@ class Planning:
         }
         return PlanInputs(
             now_s=now_s,
-            policy=spec,
+            policy=fleet.spec,
             observation=fleet.entry.observation,
             lead=fleet.lead,
             measured=measured,
@@ -203,26 +200,26 @@ class Planning:
         )
 
     def _while_unconfirmed(
-        self, ready: Mapping[FleetKey, _Ready], plans: Mapping[FleetKey, Plan], now_s: float, book: PlanBook
+        self,
+        roster: Mapping[FleetKey, RosterEntry],
+        ready: Mapping[FleetKey, _Ready],
+        plans: Mapping[FleetKey, Plan],
+        now_s: float,
     ) -> Mapping[FleetKey, Plan]:
         """Weigh every policy change that is not in force by what it would do to the fleet's need, and explain it."""
+        changed = {key: spec for key in plans if (spec := roster[key].spec) is not None and spec != ready[key].spec}
+        if not changed:
+            return plans
+        # Both without the launch budget: it would make the old policy look smaller than it is.
+        old = self._round({key: ready[key] for key in changed}, now_s, None).plans
+        new = self._round(self._gather(roster, changed, now_s), now_s, None).plans
         explained = dict(plans)
-        for key, plan in plans.items():
-            fleet = ready[key]
-            candidate = fleet.entry.spec
-            if candidate is None or candidate == fleet.spec:
+        for key, candidate in changed.items():
+            if key not in old or key not in new:
                 continue
-            # Both without the launch budget: it would make the old policy look smaller than it is.
-            old, new = (
-                plan_fleets([self._inputs(key, fleet, spec, now_s, book)], None).plans.get(key)
-                for spec in (fleet.spec, candidate)
-            )
-            if old is None or new is None:
-                continue
-            share = moved_share(old, new)
-            settled = self._policies.settle(str(key), fleet.entry.observation.policy, candidate, share)
-            if settled != candidate:
-                explained[key] = while_unconfirmed(plan, new)
+            share = moved_share(old[key], new[key])
+            if self._policies.settle(str(key), roster[key].observation.policy, candidate, share) != candidate:
+                explained[key] = while_unconfirmed(plans[key], new[key])
         return explained
 
     def _publish(self, plans: Mapping[FleetKey, Plan], roster: Mapping[FleetKey, RosterEntry], now_s: float) -> None:

@@ -126,7 +126,7 @@ class Configuration(SettingsModel):
 
     @property
     def book_path(self) -> Path:
-        """The answer book that the KEDA process maps."""
+        """The answer book that the KEDA process reads."""
         return self.state / "answers.book"
 
     @property

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forecasting.grid import SlotGrid
 from forecasting.sources.events import Calls, arrivals_per_second, believed_slots, concurrency
-from forecasting.sources.settings import SlotStatistic
+from forecasting.sources.protocol import SlotStatistic
 
 GRID = SlotGrid(600, 60, 5)
 CALLS = st.lists(st.tuples(st.integers(0, 2), st.integers(500, 950), st.integers(0, 300)), max_size=40)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -17,6 +18,7 @@ from forecasting.grid import SlotGrid
 from forecasting.load import Measure
 from forecasting.sources import FileSettings, HistoryQuery
 from forecasting.sources.file import FileSource
+from forecasting.sources.protocol import SlotStatistic
 
 QUERY = HistoryQuery(Measure.CHANNELS, "value", "tenant")
 START_S = 1_780_012_800  # 2026-05-29 00:00 UTC
@@ -192,8 +194,11 @@ def test_six_minutes_are_six_minutes(csv) -> None:
 
 @pytest.mark.parametrize(("statistic", "expected"), [("mean", [2.0, 7.0]), ("maximum", [4.0, 9.0])])
 def test_a_finer_file_is_aggregated(csv, statistic: str, expected: list[float]) -> None:
-    source = csv(minutes(1, 10), statistic=statistic)
-    assert source.read(QUERY, SlotGrid(START_S, 300, 2)).row("a").tolist() == expected
+    source = csv(minutes(1, 10))
+    assert (
+        source.read(replace(QUERY, statistic=SlotStatistic(statistic)), SlotGrid(START_S, 300, 2)).row("a").tolist()
+        == expected
+    )
 
 
 def test_a_slot_with_too_few_of_its_samples_is_a_gap(csv) -> None:
@@ -251,7 +256,8 @@ def test_calls_become_concurrency_and_arrivals_and_edges_are_gaps(csv) -> None:
     assert np.isnan(peak.values[:, [0, 23]]).all()
     assert (peak.values[:, 1:23] == 5).all()
     np.testing.assert_allclose(source.read(ARRIVALS, grid).values[:, 1:23], 0.05)
-    np.testing.assert_allclose(csv(calls_csv(), **CALLS, statistic="mean").read(DURATIONS, grid).values[:, 1:23], 5)
+    mean = replace(DURATIONS, statistic=SlotStatistic.MEAN)
+    np.testing.assert_allclose(source.read(mean, grid).values[:, 1:23], 5)
     assert source.native_step_s(DURATIONS) is None
     assert source.span_s(DURATIONS) == (START_S + 100, START_S + 7190)
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forecasting.grid import SlotGrid
+from forecasting.sources.protocol import SlotStatistic
 from forecasting.sources.samples import slot_values
-from forecasting.sources.settings import SlotStatistic
 
 GRID = SlotGrid(600, 300, 4)
 SAMPLES = st.lists(

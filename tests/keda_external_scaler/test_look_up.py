@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keda_external_scaler.answer import answer_at
 from keda_external_scaler.band import band_safe
 from keda_external_scaler.book import HOURS_OF_A_WEEK, BookEntry
+from keda_external_scaler.look_up import answer_at
 from tests.servers.keda import ACME, BORN_S, book_of
 
 STALE_AFTER_S = 30.0
