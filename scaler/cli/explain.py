@@ -7,10 +7,11 @@ from urllib.parse import quote
 
 import httpx
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from scaler.cli.exit_codes import ExitCode
-from scaler.cli.output import ends_well, fail, print_json, result
+from scaler.cli.output import ends_well, fail, notice, print_json, result
 from scaler.core.fleets import FleetKey
 
 TIMEOUT_S = 10.0
@@ -44,8 +45,10 @@ def explain(
     if as_json:
         print_json(explanation)
         return
-    table = Table("part", "pods", "total", "why", title=str(key), title_justify="left")
+    table = Table("part", "pods", "total", "why", title=escape(str(key)), title_justify="left")
     for step in explanation["contributions"]:
-        table.add_row(step["part"], f"{step['pods']:+d}", str(step["total"]), step["sentence"])
+        table.add_row(step["part"], f"{step['pods']:+d}", str(step["total"]), escape(step["sentence"]))
     result.print(table)
     result.print(explanation["summary"], markup=False)
+    for warning in explanation["warnings"]:
+        notice.print(warning, style="yellow", markup=False)

@@ -27,7 +27,7 @@ def while_unconfirmed(old_plan: Plan, new_plan: Plan) -> Plan:
     sentence = (
         f"The changed policy {new_plan.policy} would need {wording.pods(new.need)} now and "
         f"{wording.pods(int(new_plan.path.max(initial=0)))} at its highest. The policy before it stays in force with "
-        f"{wording.pods(old.need)} until somebody runs `calltide policy confirm {new_plan.policy}`."
+        f"{wording.pods(old.need)} until somebody runs `calltide policy confirm {new_plan.fleet} --state DIR`."
     )
     wait = Contribution(Part.UNCONFIRMED, old.need - new.need, old.need, sentence)
     kept = new.contributions[: new.need_after + 1]

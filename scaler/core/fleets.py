@@ -88,6 +88,8 @@ class FleetObservation:
     exact_tolerance: bool = True
     """The HPA's tolerance is 0 in both directions, so that it follows any answer exactly."""
     paused: bool = False
+    polling_interval_s: int = 30
+    """How often KEDA asks. The HPA may act on what KEDA knew, so it is part of the lead."""
     fault: str | None = None
 
     def count(self, *states: PodState) -> int:

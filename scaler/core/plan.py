@@ -116,8 +116,8 @@ class Plan:
     plane is silent and nobody can recall a draining pod. `path` (slots,) int32 is the highest need of any instant of
     each slot of `grid`, with the lead already counted in: pods asked for in a slot stand when the load of the lead
     window comes. It knows forecast, schedule, minimum and maximum; what is measured now is in `need` alone.
-    `sized_ahead` says whether a forecast is in the path; `unmet_pods` how many pods the highest slot would need
-    beyond the maximum.
+    `sized_ahead` says whether a forecast is in the path; `unmet` (slots,) int32 how many pods each slot would need
+    beyond the maximum; `measured_pods` what the load measured now fills, without headroom, None when it is missing.
 
     Raises:
         CalltideError: need or answer are not those of the explanation, or the path does not fit its grid.
@@ -133,7 +133,8 @@ class Plan:
     path: npt.NDArray[np.int32]
     explanation: Explanation
     sized_ahead: bool = True
-    unmet_pods: int = 0
+    unmet: npt.NDArray[np.int32] | None = None
+    measured_pods: int | None = None
 
     def __post_init__(self) -> None:
         told = (self.explanation.need, self.explanation.answer)

@@ -92,7 +92,8 @@ def _finished(fleet: Weighed, launch_grant: int | None) -> Plan:
         path=np.minimum(fleet.path, fleet.cap.pods).astype(np.int32),
         explanation=_explanation(fleet, need, apart, contributions),
         sized_ahead=fleet.sized_ahead,
-        unmet_pods=max(0, int(fleet.path.max(initial=0)) - fleet.cap.pods),
+        unmet=np.maximum(0, fleet.path - fleet.cap.pods).astype(np.int32),
+        measured_pods=next((step.total for step in need.contributions if step.part is Part.MEASURED), None),
     )
 
 

@@ -17,6 +17,9 @@ from scaler.core.need import Level
 from scaler.core.plan import Part
 from scaler.policy.durations import format_duration
 
+LONGEST_UNSEEN_S = 30.0
+"""A last plan older than this may have been followed by answers alone, which rise with the plan's path."""
+
 
 def reactive_levels(inputs: PlanInputs, *, headroom: bool) -> tuple[Level, ...]:
     """The levels of what is measured, of the headroom on top, and of what is held."""
@@ -34,7 +37,15 @@ def held_answer(inputs: PlanInputs) -> int | None:
     """The answer that must not fall while data are missing; None while all of them are there."""
     if len(inputs.fresh_loads) == len(inputs.wanted_measures):
         return None
-    return inputs.last.answer if inputs.last else inputs.observation.spec_replicas
+    standing = inputs.observation.spec_replicas
+    if inputs.last is None:
+        return standing
+    return max(inputs.last.answer, standing) if _was_silent(inputs) else inputs.last.answer
+
+
+def _was_silent(inputs: PlanInputs) -> bool:
+    """Whether KEDA may have been answered alone since the last plan, and then with more than that plan asked for."""
+    return inputs.last is not None and inputs.now_s - inputs.last.made_at_s > LONGEST_UNSEEN_S
 
 
 def _measured_levels(inputs: PlanInputs, loads: dict[Measure, float], *, headroom: bool) -> list[Level]:
@@ -65,13 +76,18 @@ def _measured_levels(inputs: PlanInputs, loads: dict[Measure, float], *, headroo
 
 def _hold_level(inputs: PlanInputs, missing: list[Measure]) -> Level:
     what = " and ".join(_missing_sentence(inputs, measure) for measure in missing)
-    if inputs.last is not None:
+    if inputs.last is not None and not _was_silent(inputs):
         held = inputs.last.need
         return Level(Part.HOLD, held, f"{what}: the last need of {wording.pods(held)} is held.")
     # What does not serve is counted on top of the need, so that the answer comes out as what stands.
     standing = inputs.observation.spec_replicas
     held = max(0, standing - pods_apart(inputs.observation, standing).not_serving)
-    sentence = f"{what}, and nothing was planned before: the {wording.pods(standing)} that are set are held."
+    if inputs.last is None:
+        sentence = f"{what}, and nothing was planned before: the {wording.pods(standing)} that are set are held."
+        return Level(Part.HOLD, held, sentence)
+    held = max(held, inputs.last.need)
+    age = format_duration(inputs.now_s - inputs.last.made_at_s)
+    sentence = f"{what}, and the last plan is {age} old: the {wording.pods(held)} that are set or were needed are held."
     return Level(Part.HOLD, held, sentence)
 
 

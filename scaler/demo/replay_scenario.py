@@ -73,7 +73,7 @@ def replay_policies(recorded: LoadMatrix, calendar: CivilCalendar) -> str:
         "calendar": {"timeZone": calendar.time_zone} | ({"holidays": country} if country else {}),
         "capacity": {"channelsPerPod": 1, "targetOccupancy": OCCUPANCY},
         "lead": {"default": "2m"},
-        "reactive": {"headroom": 0.15},
+        "reactive": {"headroom": 0.15, "maximumDataAge": "15m"},
         "minPods": 1,
         "maxPods": 10 * PODS_AT_THE_PEAK,
     }

@@ -71,7 +71,7 @@ def read_plan_book(directory: Path) -> ReadPlanBook:
     except FileNotFoundError:
         return ReadPlanBook(PlanBook())
     except OSError as error:
-        return ReadPlanBook(PlanBook(), f"{path}: the plan book cannot be read: {error}. Fleets hold until a forecast.")
+        return ReadPlanBook(PlanBook(), _set_aside(path, error))
     try:
         return ReadPlanBook(_unpacked(_payload(content)))
     except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 
 import structlog
 
 from scaler.core.plan import Plan
 from scaler.core.plan_book import PlanBook, recorded
+from scaler.errors import StateError
 from scaler.service.plan_book_file import read_plan_book, write_plan_book
 
 _log = structlog.get_logger("plan-book")
@@ -25,20 +27,30 @@ class PlanKeeper:
         self._directory = directory
         read = read_plan_book(directory)
         self.book: PlanBook = read.book
-        self.problem = read.problem
-        self._written_s = 0.0
+        self.problem: str | None = None
+        """Why the book could not be written last."""
+        self._tried_s = float("-inf")
+        self._writing = Lock()
         if read.problem is not None:
             _log.error("plan book set aside", reason=read.problem)
 
-    def keep(self, plans: Iterable[Plan]) -> None:
-        """Record the plans of one step.
-
-        Raises:
-            StateError: the book cannot be written; what was recorded stays in memory.
-        """
+    def recorded(self, plans: Iterable[Plan]) -> PlanBook:
+        """The book with the plans of one step in it."""
         self.book = recorded(self.book, plans)
-        if time.monotonic() - self._written_s >= WRITE_EVERY_S:
+        return self.book
+
+    def write_if_due(self) -> None:
+        """Write the book once a minute. A disk that is full is a `problem` and no exception; the next minute tries."""
+        if time.monotonic() - self._tried_s < WRITE_EVERY_S:
+            return
+        try:
             self.write()
+        except StateError as error:
+            if self.problem is None:
+                _log.error("plan book not written", reason=str(error))
+            self.problem = str(error)
+        else:
+            self.problem = None
 
     def write(self) -> None:
         """Write the book now.
@@ -46,5 +58,6 @@ class PlanKeeper:
         Raises:
             StateError: it cannot be written.
         """
-        write_plan_book(self._directory, self.book)
-        self._written_s = time.monotonic()
+        with self._writing:
+            self._tried_s = time.monotonic()
+            write_plan_book(self._directory, self.book)

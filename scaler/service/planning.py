@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -18,20 +20,22 @@ from forecasting.forecast import QuantileForecast
 from forecasting.load import Measure
 from keda_external_scaler.book import Book
 from keda_external_scaler.book_file import write_book
+from keda_external_scaler.errors import KedaExternalScalerError
 from scaler.clock import Clock
 from scaler.core.book_entries import to_book_entries
 from scaler.core.confirm import moved_share, while_unconfirmed
 from scaler.core.fleet_forecast import FleetForecast, fleet_forecasts
-from scaler.core.fleets import FleetKey, PodState
+from scaler.core.fleets import FleetKey, FleetObservation, PodState
 from scaler.core.inputs import LastPlan, Measurement, PlanInputs
 from scaler.core.lead import Lead, fleet_lead
+from scaler.core.need import PLAN_STEP_S
 from scaler.core.plan import Plan
 from scaler.core.planner import PlanRound, plan_fleets
-from scaler.errors import CalltideError
+from scaler.errors import CalltideError, StateError
 from scaler.fleet.protocol import FleetAdapter
 from scaler.policy.model import PolicySpec
 from scaler.policy.store import PolicyStore
-from scaler.service.datasets import dataset_uses, datasets_of
+from scaler.service.datasets import Dataset, DatasetUse, dataset_uses, datasets_of
 from scaler.service.histories import Histories
 from scaler.service.loads import FleetLoad, fleet_load
 from scaler.service.plan_keeper import PlanKeeper
@@ -40,7 +44,7 @@ from scaler.service.roster import RosterEntry, make_roster
 
 _log = structlog.get_logger("planning")
 
-PLAN_EVERY_S = 15.0
+PLAN_EVERY_S = PLAN_STEP_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,7 @@ class Planning:
         self._launch_budget_pods = launch_budget_pods
         self._fleets: Mapping[FleetKey, SizedFleet] = {}
         self._seen_whole = False
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="planning")
         self.book_written_at_s: float | None = None
         self.book_fleets = 0
 
@@ -105,25 +110,39 @@ class Planning:
 
         Raises:
             CalltideError: nothing has been seen of the fleets yet, or the answers could not be written.
+            StateError: the plan book could not be written. The answers were.
         """
         seen = self._adapter.seen()
         self._seen_whole = self._seen_whole or seen.complete
         if not self._seen_whole:
             # A book made from half a list would take away answers of the run before, which still hold.
             raise CalltideError(seen.problem or "the fleets have not been seen yet")
-        roster = make_roster(seen.fleets.values(), self._policies.book)
-        in_force = {
-            key: self._policies.in_force(str(key), entry.observation.policy, entry.spec)
-            for key, entry in roster.items()
-            if entry.spec is not None
-        }
-        self._histories.use(dataset_uses((key, roster[key].tenants, spec) for key, spec in in_force.items()))
-        fleets = await asyncio.to_thread(self._plan, roster, in_force)
+        # A thread of its own: whatever else waits in threads must not hold up a plan.
+        run = partial(asyncio.get_running_loop().run_in_executor, self._thread)
+        roster, in_force, uses = await run(self._prepare, seen.fleets)
+        self._histories.use(uses)
+        fleets = await run(self._plan, roster, in_force)
         self._recorder.keep_only(roster)
         if seen.complete:
             self._policies.forget_all_but({str(key) for key in roster})
         self._record(fleets.values())
         self._fleets = fleets
+        if self._plan_book.problem is not None:
+            raise StateError(self._plan_book.problem)
+
+    def _prepare(
+        self, seen: Mapping[FleetKey, FleetObservation]
+    ) -> tuple[Mapping[FleetKey, RosterEntry], Mapping[FleetKey, PolicySpec], Mapping[Dataset, DatasetUse]]:
+        """Who is there, what is in force for each, and the datasets to read for both that and what waits."""
+        roster = make_roster(seen.values(), self._policies.book)
+        specs = {key: entry.spec for key, entry in roster.items() if entry.spec is not None}
+        in_force = {
+            key: self._policies.in_force(str(key), roster[key].observation.policy, spec) for key, spec in specs.items()
+        }
+        uses = dataset_uses((key, roster[key].tenants, spec) for key, spec in in_force.items())
+        changed = ((key, roster[key].tenants, spec) for key, spec in specs.items() if spec != in_force[key])
+        # Another history has to be read before anybody can say what it would change.
+        return roster, in_force, {**dataset_uses(changed), **uses}
 
     def _plan(
         self, roster: Mapping[FleetKey, RosterEntry], in_force: Mapping[FleetKey, PolicySpec]
@@ -153,7 +172,8 @@ class Planning:
                 for measure, dataset in datasets_of(spec.history).items()
                 if dataset in states
             }
-            lead = fleet_lead(spec.lead, leads.get(key, ()))
+            interval_s = roster[key].observation.polling_interval_s
+            lead = fleet_lead(spec.lead, leads.get(key, ()), polling_interval_s=interval_s)
             ready[key] = _Ready(roster[key], spec, loads, lead, forecasts.get(str(key)))
         return ready
 
@@ -211,6 +231,7 @@ class Planning:
         if not changed:
             return plans
         # Both without the launch budget: it would make the old policy look smaller than it is.
+        changed = {key: spec for key, spec in changed.items() if self._is_known(spec)}
         old = self._round({key: ready[key] for key in changed}, now_s, None).plans
         new = self._round(self._gather(roster, changed, now_s), now_s, None).plans
         explained = dict(plans)
@@ -222,14 +243,24 @@ class Planning:
                 explained[key] = while_unconfirmed(plans[key], new[key])
         return explained
 
+    def _is_known(self, spec: PolicySpec) -> bool:
+        """Whether every dataset that a spec asks for has been forecast and measured."""
+        states = self._histories.states()
+        found = [states.get(dataset) for dataset in datasets_of(spec.history).values()]
+        return all(one is not None and one.forecasts is not None and one.current is not None for one in found)
+
     def _publish(self, plans: Mapping[FleetKey, Plan], roster: Mapping[FleetKey, RosterEntry], now_s: float) -> None:
-        self._plan_book.keep(plans.values())
         observations = {key: roster[key].observation for key in plans}
-        entries = to_book_entries(plans.values(), observations, self._plan_book.book)
+        entries = to_book_entries(plans.values(), observations, self._plan_book.recorded(plans.values()))
         written_at_s = time.time()
-        write_book(self._book_path, Book(written_at_s, now_s, self._clock.speed, entries))
+        try:
+            write_book(self._book_path, Book(written_at_s, now_s, self._clock.speed, entries))
+        except KedaExternalScalerError as error:
+            raise StateError(str(error)) from error
         self.book_written_at_s = written_at_s
         self.book_fleets = len(entries)
+        # Last, and no reason to withhold an answer: the book is for worse days.
+        self._plan_book.write_if_due()
 
     def _record(self, fleets: Iterable[SizedFleet]) -> None:
         now_s = self._clock.now_s()

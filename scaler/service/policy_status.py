@@ -36,5 +36,5 @@ def pending_sentence(change: Pending | None) -> str | None:
     listed = "; ".join(told) + (f"; {more} more" if more else "")
     return (
         f"A change of policy {change.policy} would move the need by {change.moved_share:.0%} and waits: {listed}. "
-        f"Put it in force with `calltide policy confirm {change.fleet}`."
+        f"Put it in force with `calltide policy confirm {change.fleet} --state DIR`, DIR being the state directory."
     )

@@ -35,6 +35,8 @@ from scaler.web.state import (
     SourceStatus,
 )
 
+PEAK_AHEAD_S = 24 * 3600
+
 
 class ServiceReader:
     """Implements `scaler.web.state.StateReader` over the parts of the service."""
@@ -51,6 +53,7 @@ class ServiceReader:
         jobs: Jobs,
         source_kinds: Mapping[str, str],
         surroundings: Surroundings,
+        stale_after_s: float = 30.0,
     ) -> None:
         self._clock = clock
         self._demo = demo
@@ -61,6 +64,7 @@ class ServiceReader:
         self._jobs = jobs
         self._source_kinds = source_kinds
         self._surroundings = surroundings
+        self._stale_after_s = stale_after_s
         self._started_s = clock.now_s()
         self._version = version("calltide")
 
@@ -114,7 +118,7 @@ class ServiceReader:
             status_replicas=seen.status_replicas,
             pods={state: count for state in PodState if (count := seen.count(state))},
             load_now={measure: load.value for measure, load in fleet.loads.items() if load.value is not None},
-            measured_pods=_measured_pods(plan),
+            measured_pods=plan.measured_pods if plan else None,
             need=plan.need if plan else None,
             answer=plan.answer if plan else None,
             peak=_peak_ahead(plan, now_s),
@@ -141,10 +145,10 @@ class ServiceReader:
 
     def _datasets(self, key: FleetKey) -> dict[Measure, DatasetState]:
         fleet = self._planning.fleets().get(key)
-        if fleet is None or fleet.entry.spec is None:
+        if fleet is None or fleet.spec is None:
             return {}
         states = self._histories.states()
-        wanted = datasets_of(fleet.entry.spec.history)
+        wanted = datasets_of(fleet.spec.history)
         return {measure: states[dataset] for measure, dataset in wanted.items() if dataset in states}
 
     def history(self, key: FleetKey) -> FleetHistory | None:
@@ -222,7 +226,7 @@ class ServiceReader:
         book_age_s = None if written_at_s is None else max(0.0, time.time() - written_at_s)
         fleets, said = self._planning.book_fleets, self._surroundings.keda
         if said is None:
-            return KedaStats(False, book_age_s, fleets)
+            return KedaStats(False, book_age_s, fleets, stale_after_s=self._stale_after_s)
         return KedaStats(
             self._surroundings.keda_is_alive,
             book_age_s,
@@ -230,6 +234,7 @@ class ServiceReader:
             said.answers_live + said.answers_alone,
             said.answers_alone,
             said.answers_refused,
+            self._stale_after_s,
         )
 
     def archive_bytes(self) -> int | None:
@@ -252,12 +257,6 @@ class ServiceReader:
         return found
 
 
-def _measured_pods(plan: Plan | None) -> int | None:
-    if plan is None:
-        return None
-    return next((step.pods for step in plan.explanation.contributions if step.part is Part.MEASURED), None)
-
-
 def _held(plan: Plan | None) -> str | None:
     if plan is None:
         return None
@@ -268,6 +267,7 @@ def _peak_ahead(plan: Plan | None, now_s: float) -> PeakAhead | None:
     if plan is None or not plan.grid.slots:
         return None
     first = min(max(0, plan.grid.index_of(now_s)), plan.grid.slots - 1)
-    ahead = plan.path[first : first + max(1, 24 * 3600 // plan.grid.step_s)]
-    peak = int(np.argmax(ahead))
-    return PeakAhead(int(ahead[peak]), float(plan.grid.start_s + (first + peak) * plan.grid.step_s), plan.unmet_pods)
+    ahead = slice(first, first + max(1, PEAK_AHEAD_S // plan.grid.step_s))
+    peak = first + int(np.argmax(plan.path[ahead]))
+    unmet = 0 if plan.unmet is None else int(plan.unmet[ahead].max())
+    return PeakAhead(int(plan.path[peak]), float(plan.grid.start_s + peak * plan.grid.step_s), unmet)

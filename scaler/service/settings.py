@@ -63,7 +63,7 @@ class KedaSettings(SettingsModel):
     """Address and port."""
     tls: TlsSettings | None = None
     """Without it the connection is not encrypted."""
-    stale_after: Seconds = Field(30, ge=5, le=600)
+    stale_after: Seconds = Field(30, ge=30, le=600)
     """An answer book older than this answers alone, as if nobody could recall a draining pod."""
     max_connection_age: Seconds = Field(300, ge=10, le=86400)
     """After this a connection is closed gracefully, so that KEDA spreads over all replicas again."""

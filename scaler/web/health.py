@@ -10,9 +10,6 @@ from pydantic import BaseModel, ConfigDict
 
 from scaler.web.state import KedaStats, StateReader
 
-BOOK_BOUND_S = 30.0
-"""Answers older than this are given as `alone`, so the service is not ready."""
-
 
 class Check(BaseModel):
     """One condition, in words."""
@@ -55,10 +52,10 @@ def _book(keda: KedaStats) -> Check:
     age_s = keda.book_age_s
     if age_s is None:
         return Check(name="book", ok=False, message="No answers were written yet; the first plan is being made.")
-    if age_s > BOOK_BOUND_S:
+    if age_s > keda.stale_after_s:
         message = (
-            f"The answers are {age_s:.0f} s old, the bound is {BOOK_BOUND_S:.0f} s; the plan job does not get through:"
-            " see /api/v1/jobs."
+            f"The answers are {age_s:.0f} s old, the bound is {keda.stale_after_s:.0f} s; "
+            "the plan job does not get through: see /api/v1/jobs."
         )
         return Check(name="book", ok=False, message=message)
     message = f"The answers for {keda.book_fleets} fleets were written {age_s:.0f} s ago."

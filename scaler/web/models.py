@@ -235,6 +235,8 @@ class ExplanationAnswer(Answer):
     issue_age_s: float | None
     data_age_s: float | None
     lead_s: float
+    warnings: list[str]
+    """What somebody should look at, beside the number."""
 
 
 class LoadPath(Answer):

@@ -215,6 +215,8 @@ class KedaStats:
     answers: int = 0
     alone: int = 0
     refused: int = 0
+    stale_after_s: float = 30.0
+    """Answers older than this are given as `alone`."""
 
 
 class StateReader(Protocol):

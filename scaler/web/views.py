@@ -164,6 +164,7 @@ def explanation_answer(plan: Plan, now_s: float) -> models.ExplanationAnswer:
         issue_age_s=why.issue_age_s,
         data_age_s=why.data_age_s,
         lead_s=why.lead_s,
+        warnings=list(why.warnings),
     )
 
 

@@ -41,6 +41,7 @@ class ScaledObject:
     minimum: int
     maximum: int
     paused: bool
+    polling_interval_s: int
     hpa: NamespacedName
     triggers: tuple[ExternalTrigger, ...]
 
@@ -108,6 +109,7 @@ def scaled_object(item: JsonObject) -> ScaledObject:
         minimum=_integer(spec.get("minReplicaCount"), 0),
         maximum=_integer(spec.get("maxReplicaCount"), 100),
         paused=_paused(_map(item, "metadata", "annotations")),
+        polling_interval_s=_integer(spec.get("pollingInterval"), 30),
         hpa=(namespace, hpa or f"keda-hpa-{name}"),
         triggers=tuple(
             _external_trigger(_map(trigger, "metadata"))

@@ -59,6 +59,7 @@ def observe(memory: ClusterMemory, claim: Claim, observed_at_s: float, *, settle
         # Without an HPA to read, or with an API server that drops the field, the band has to be reckoned with.
         exact_tolerance=hpa.exact_tolerance if hpa else False,
         paused=scaled_object.paused if scaled_object else False,
+        polling_interval_s=scaled_object.polling_interval_s if scaled_object else 30,
         fault=reference.fault or (_missing(claim) if settled and workload is None else None),
     )
 

@@ -35,5 +35,5 @@ def test_while_a_change_waits_the_old_number_stands_and_the_difference_is_explai
     assert (waiting.need, waiting.answer, waiting.alone) == (old.need, old.answer, old.alone) == (10, 11, 11)
     steps = {step.part: step.pods for step in waiting.explanation.contributions}
     assert steps[Part.UNCONFIRMED] == 7
-    assert "calltide policy confirm standard" in waiting.explanation.warnings[-1]
+    assert "calltide policy confirm default/acme --state DIR" in waiting.explanation.warnings[-1]
     assert waiting.path is old.path

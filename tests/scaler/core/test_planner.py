@@ -140,7 +140,7 @@ def test_the_lower_maximum_caps_everything_even_what_is_measured():
 
 def test_pods_beyond_the_maximum_that_the_path_would_fill_are_told():
     plan = plan_fleet(inputs(policy=policy(maxPods=8), forecast=forecast([*quiet(10), 800, *quiet(10)])))
-    assert (int(plan.path.max()), plan.unmet_pods) == (8, 2)
+    assert (int(plan.path.max()), int(plan.unmet.max())) == (8, 2)
 
 
 def test_a_missing_measurement_holds_the_last_need_and_answer():
@@ -167,6 +167,20 @@ def test_without_a_plan_before_the_number_that_is_set_is_held():
     failed = observation(4, pod("a", PodState.FAILED), *(pod(f"b{n}") for n in range(3)))
     plan = plan_fleet(inputs(channels=None, observation=failed))
     assert plan.answer == 4
+
+
+def test_after_a_silence_the_pods_that_answers_alone_have_asked_for_are_held_too():
+    told_before = LastPlan(5, 5, NOW_S - 31.0)
+    plan = plan_fleet(inputs(channels=None, spec=10, last=told_before))
+    assert (plan.need, plan.answer) == (10, 10)
+    assert "31s old" in plan.explanation.summary
+    just_before = LastPlan(5, 5, NOW_S - 30.0)
+    assert plan_fleet(inputs(channels=None, spec=10, last=just_before)).answer == 5
+
+
+def test_after_a_silence_what_was_needed_last_is_held_although_fewer_are_set():
+    plan = plan_fleet(inputs(channels=None, spec=4, last=LastPlan(9, 9, NOW_S - 3600.0)))
+    assert (plan.need, plan.answer) == (9, 9)
 
 
 def test_holding_does_not_count_failed_pods_again_and_again():

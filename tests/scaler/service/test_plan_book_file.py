@@ -87,7 +87,8 @@ def test_a_directory_in_the_files_place_does_not_stop_the_start(tmp_path: Path):
     (tmp_path / FILE_NAME).mkdir()
     read = read_plan_book(tmp_path)
     assert read.book.pages == {}
-    assert "cannot be read" in (read.problem or "")
+    assert "plan-book.corrupt" in (read.problem or "")
+    assert write_plan_book(tmp_path, a_book()).is_file()
 
 
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path):

@@ -30,7 +30,7 @@ STEP_S = 300
 WEEKS = 8
 TENANTS = [f"tenant-{number:02}" for number in range(50)]
 FLEETS = {f"fleet-{number}": TENANTS[10 * number : 10 * number + 10] for number in range(5)}
-STALE_AFTER_S = 5
+STALE_AFTER_S = 30
 
 CONFIGURATION = """
 apiVersion: calltide.io/v1
