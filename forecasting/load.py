@@ -19,6 +19,9 @@ from forecasting.grid import SlotGrid
 Float32Array = npt.NDArray[np.float32]
 BoolArray = npt.NDArray[np.bool_]
 
+DEPARTED_AFTER_S = 86400
+"""A series that stays away for longer than this, while others are observed, has left: its absence is no gap."""
+
 
 class Measure(StrEnum):
     """The two loads that can size a fleet."""
@@ -83,22 +86,44 @@ class LoadMatrix:
         return np.where(observed.any(axis=1), ends, 0).astype(np.int64)
 
 
+def departed(load: LoadMatrix) -> BoolArray:
+    """Which series have stopped for good, shape (series,).
+
+    A series has departed when, since its newest observation, others were observed for more than `DEPARTED_AFTER_S`.
+    Only time in which anything at all was observed counts: after an outage of the whole source nobody has departed,
+    neither while it lasts nor when the first series comes back before the others. A series that was never observed
+    has not departed, it has not begun.
+    """
+    observed = load.observed
+    # How many slots with any observation lie at or after each slot, and none after the end.
+    seen: BoolArray = np.asarray(observed.any(axis=0))
+    since = np.append(np.cumsum(seen[::-1])[::-1], 0)
+    after_newest = (np.maximum(load.last_observed_s(), load.grid.start_s) - load.grid.start_s) // load.grid.step_s
+    gone: BoolArray = observed.any(axis=1) & (since[after_newest] * load.grid.step_s > DEPARTED_AFTER_S)
+    return gone
+
+
 def fleet_sums(load: LoadMatrix, members: Mapping[str, Sequence[str]]) -> LoadMatrix:
     """Each fleet's total as a series of its own, since quantiles of parts do not add up to a quantile of the sum.
 
-    A slot in which any member with history so far is missing is missing in the sum as well: a partial sum would
-    look like a fall. A tenant that has not begun yet (nothing observed before) counts as absent, not as missing.
-    A member that the matrix does not know contributes nothing.
+    A slot in which any member that is there is missing is missing in the sum as well: a partial sum would look like
+    a fall. A tenant that has not begun yet (nothing observed before), and one that has `departed` (after its newest
+    observation), count as absent, not as missing. Where nobody is there the sum is missing, never zero. A member
+    that the matrix does not know contributes nothing.
     """
     row_of = {name: row for row, name in enumerate(load.series)}
+    gone = departed(load)
     sums = np.full((len(members), load.grid.slots), np.nan, dtype=np.float32)
     for fleet_row, tenants in enumerate(members.values()):
         rows = [row_of[tenant] for tenant in tenants if tenant in row_of]
         if not rows:
             continue
         values = load.values[rows]
-        begun = np.maximum.accumulate(~np.isnan(values), axis=1)
-        missing = (begun & np.isnan(values)).any(axis=0) | ~begun.any(axis=0)
-        total = np.where(begun, values, 0).sum(axis=0, dtype=np.float64)
+        observed = ~np.isnan(values)
+        there = np.maximum.accumulate(observed, axis=1)
+        ended = gone[rows]
+        there[ended] &= np.maximum.accumulate(observed[ended, ::-1], axis=1)[:, ::-1]
+        missing = (there & ~observed).any(axis=0) | ~there.any(axis=0)
+        total = np.where(there, values, 0).sum(axis=0, dtype=np.float64)
         sums[fleet_row] = np.where(missing, np.nan, total).astype(np.float32)
     return LoadMatrix(load.measure, tuple(members), load.grid, sums)
