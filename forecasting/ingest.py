@@ -33,17 +33,23 @@ GAP_REREAD_EVERY_S = 3600
 GAP_REREAD_SPANS = 12
 """At most so many separate gaps each time, the newest first."""
 
+RETAINED_S = 400 * 86400
+"""Nothing younger than this is ever dropped, however short the look-back is now: the policy or fleet that asked for
+more may only be away for a moment, and a source with a short retention could not give its history back."""
+
 
 @dataclass(frozen=True, slots=True)
 class IngestReport:
     """What a catch-up did.
 
-    `fetched_slots` were asked for, re-reads included; `gap_slots` of the last 24 hours have no observation of any
-    tenant; `newest_observation_s` is the end of the newest observed slot, epoch seconds, 0 for none; `set_aside` are
-    archive files that were found damaged since this ingest began, their time is fetched again; `seconds` of wall time.
+    `fetched_slots` were asked for, re-reads included; `left_slots` were not any more, for want of time; `gap_slots` of
+    the last 24 hours have no observation of any tenant; `newest_observation_s` is the end of the newest observed slot,
+    epoch seconds, 0 for none; `set_aside` are archive files that were found damaged since this ingest began, their
+    time is fetched again; `seconds` of wall time.
     """
 
     fetched_slots: int
+    left_slots: int
     new_tenants: tuple[str, ...]
     gap_slots: int
     newest_observation_s: int
@@ -54,8 +60,8 @@ class IngestReport:
 class Ingest:
     """One dataset's way from source to archive, and its newest matrix in memory.
 
-    `look_back_s` is the longest that anyone wants of this dataset: days before it are dropped. `catch_up` and `load`
-    block, and may be called from different threads.
+    `look_back_s` is the longest that anyone wants of this dataset now. What was archived before it is kept for
+    `RETAINED_S`, and only then dropped. `catch_up` and `load` block, and may be called from different threads.
 
     Raises:
         ForecastInputError: the key is of another step or measure.
@@ -93,8 +99,11 @@ class Ingest:
             self._snapshot = self._archive.refresh(self._key, self._grid(now_s), self._snapshot)
             return self._snapshot.load
 
-    def catch_up(self, now_s: float) -> IngestReport:
+    def catch_up(self, now_s: float, at_most_s: float = math.inf) -> IngestReport:
         """Fetch and archive what is missing of the look-back, never the slot that is not over yet.
+
+        After `at_most_s` seconds of wall time no further day is begun; at least one is fetched each time, so that a
+        caller with other work in between gets to the end by calling again until `left_slots` is 0.
 
         Raises:
             SourceError: the source did not answer; what came before it failed is archived.
@@ -104,23 +113,32 @@ class Ingest:
         before = self.load(now_s)
         ask_for_gaps = now_s - self._gaps_asked_at_s >= GAP_REREAD_EVERY_S
         wanted = self._wanted(before, ask_for_gaps=ask_for_gaps)
-        for span in reversed(list(wanted.by_day())):
+        days = list(wanted.by_day())
+        left_s = wanted.seconds
+        while days and (left_s == wanted.seconds or time.perf_counter() - began_s < at_most_s):
+            span = days.pop()
             self._fetch(SlotGrid.covering(span.start_s, span.end_s, self._key.step_s))
-        if ask_for_gaps:
+            left_s -= span.end_s - span.start_s
+        if ask_for_gaps and not days:
             self._gaps_asked_at_s = now_s  # only now: where the source failed they are asked for again at once
         after = self.load(now_s)
         newest_s = int(after.last_observed_s().max(initial=0))
         # Counted from what was seen last, not from the clock: a clock that is a year ahead must not empty the archive.
-        self._archive.drop_before(self._key, min(newest_s, now_s) - self.look_back_s)
+        self._archive.drop_before(self._key, min(newest_s, now_s) - max(self.look_back_s, RETAINED_S))
         self._archive.compact(self._key)
         return IngestReport(
-            fetched_slots=wanted.seconds // self._key.step_s,
+            fetched_slots=(wanted.seconds - left_s) // self._key.step_s,
+            left_slots=left_s // self._key.step_s,
             new_tenants=tuple(sorted(set(after.series).difference(before.series))),
             gap_slots=sum(span.end_s - span.start_s for span in _gaps(after)) // self._key.step_s,
             newest_observation_s=newest_s,
             set_aside=self._archive.problems,
             seconds=time.perf_counter() - began_s,
         )
+
+    def close(self) -> None:
+        """Give back the source's connections. The ingest is not used afterwards."""
+        self._source.close()
 
     def _grid(self, now_s: float) -> SlotGrid:
         end_s = floor_to_step(now_s, self._key.step_s)

@@ -215,17 +215,50 @@ def test_what_was_set_aside_is_fetched_again_and_told_in_the_report(archive: Arc
     assert complete(ingest.load(NOW_S))
 
 
-def test_days_before_the_look_back_go_and_a_clock_that_is_wrong_takes_nothing(archive: Archive) -> None:
+def old_days(archive: Archive, *days_ago: int) -> None:
+    for ago in days_ago:
+        day = SlotGrid(START_S + (10 - ago) * DAY_S, STEP_S, 288)
+        archive.append(KEY, LoadMatrix(Measure.CHANNELS, ("acme",), day, np.ones((1, 288), dtype=np.float32)))
+
+
+def test_what_is_older_than_the_look_back_is_kept_for_a_policy_that_may_come_back(archive: Archive) -> None:
+    ingest_of(FakeSource(), archive, look_back_s=9 * DAY_S).catch_up(NOW_S)
+    ingest_of(FakeSource(), archive, look_back_s=DAY_S).catch_up(NOW_S + STEP_S)
+    wide = ingest_of(FakeSource(fails_after=0), archive, look_back_s=9 * DAY_S)
+    assert complete(wide.load(NOW_S + STEP_S))
+
+
+def test_days_before_the_retention_go_and_a_clock_that_is_wrong_takes_nothing(archive: Archive) -> None:
+    old_days(archive, 399, 400, 401, 402)
     source = FakeSource()
     ingest = ingest_of(source, archive)
     ingest.catch_up(NOW_S)
-    ingest.catch_up(NOW_S + DAY_S)
     extent = archive.extent(KEY)
     assert extent is not None
-    assert extent.start_s == START_S + 8 * DAY_S
-    source.gaps = Coverage.of([(NOW_S + DAY_S, NOW_S + 500 * DAY_S)])
-    ingest.catch_up(NOW_S + 400 * DAY_S)
-    assert complete(ingest.load(NOW_S + DAY_S))
+    assert extent.start_s == START_S - 390 * DAY_S, "the day that holds the instant 400 days ago stays"
+    source.gaps = Coverage.of([(NOW_S, NOW_S + 500 * DAY_S)])
+    ingest.catch_up(NOW_S + 450 * DAY_S)
+    assert complete(ingest.load(NOW_S))
+
+
+def test_a_look_back_longer_than_the_retention_is_kept_whole(archive: Archive) -> None:
+    old_days(archive, 401, 419, 422)
+    ingest = ingest_of(FakeSource(begins_s={"acme": START_S}), archive, look_back_s=420 * DAY_S)
+    ingest.catch_up(NOW_S)
+    extent = archive.extent(KEY)
+    assert extent is not None
+    assert START_S + (10 - 420) * DAY_S <= extent.start_s <= START_S + (10 - 419) * DAY_S
+
+
+def test_a_backfill_in_portions_is_whole_in_the_end_and_lets_others_work_between(archive: Archive) -> None:
+    source = FakeSource()
+    ingest = ingest_of(source, archive)
+    left = []
+    while not left or left[-1]:
+        left.append(ingest.catch_up(NOW_S, at_most_s=0.0).left_slots)
+    assert left == [756, 468, 180, 0]
+    assert len(source.asked) == 4, "a day each time, and none of them twice"
+    assert complete(ingest.load(NOW_S))
 
 
 def test_the_matrix_kept_in_memory_equals_the_archive_however_long_it_runs(archive: Archive) -> None:
