@@ -7,7 +7,7 @@ many fleets there are.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from forecasting.archive import DatasetKey
 from forecasting.calendar import CivilCalendar
@@ -68,7 +68,14 @@ def datasets_of(history: HistorySpec) -> dict[Measure, Dataset]:
     return {
         measure: Dataset(
             history.source,
-            HistoryQuery(measure, expression, history.tenant_label, history.completeness, history.minimum_completeness),
+            HistoryQuery(
+                measure,
+                expression,
+                history.tenant_label,
+                history.completeness,
+                history.minimum_completeness,
+                history.statistic,
+            ),
             history.step,
         )
         for measure, expression in expressions.items()
@@ -76,18 +83,28 @@ def datasets_of(history: HistorySpec) -> dict[Measure, Dataset]:
     }
 
 
+@dataclass(slots=True)
+class _Parts:
+    """A `DatasetUse` while fleet after fleet is added to it: a copy for each would cost the square of their number."""
+
+    look_back_s: int = 0
+    horizon_s: int = 0
+    members: dict[FleetKey, tuple[str, ...]] = field(default_factory=dict)
+    calendars: dict[FleetKey, CivilCalendar] = field(default_factory=dict)
+
+
 def dataset_uses(fleets: Iterable[tuple[FleetKey, tuple[str, ...], PolicySpec]]) -> dict[Dataset, DatasetUse]:
     """Every dataset that these fleets need, with the widest look-back and horizon that any of them asks for."""
-    uses: dict[Dataset, DatasetUse] = {}
+    parts: dict[Dataset, _Parts] = {}
     for key, tenants, spec in fleets:
         calendar = civil_calendar(spec.calendar)
         for dataset in datasets_of(spec.history).values():
-            known = uses.get(dataset)
-            uses[dataset] = DatasetUse(
-                dataset,
-                max(spec.history.look_back, known.look_back_s if known else 0),
-                max(spec.forecast.horizon, known.horizon_s if known else 0),
-                {**(known.members if known else {}), key: tenants},
-                {**(known.calendars if known else {}), key: calendar},
-            )
-    return uses
+            part = parts.setdefault(dataset, _Parts())
+            part.look_back_s = max(part.look_back_s, spec.history.look_back)
+            part.horizon_s = max(part.horizon_s, spec.forecast.horizon)
+            part.members[key] = tenants
+            part.calendars[key] = calendar
+    return {
+        dataset: DatasetUse(dataset, part.look_back_s, part.horizon_s, part.members, part.calendars)
+        for dataset, part in parts.items()
+    }
