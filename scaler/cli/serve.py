@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from scaler.cli.exit_codes import ExitCode
 from scaler.cli.output import ends_well, notice
 from scaler.service.commands import service_commands
 from scaler.service.configuration import load_configuration
 from scaler.service.logs import configure_logs
-from scaler.service.supervisor import supervise
+from scaler.service.supervisor import CONFIGURATION_FAULT, supervise
 
 
 @ends_well
@@ -25,4 +26,6 @@ def serve(
     def say_where() -> None:
         notice.print(f"calltide: page http://{configuration.web.listen}/  KEDA {configuration.keda.listen}")
 
-    raise typer.Exit(supervise(service_commands(configuration, config), on_started=say_where))
+    code = supervise(service_commands(configuration, config), on_started=say_where)
+    # The child has said on standard error what is wrong; 78 is a word between processes only.
+    raise typer.Exit(ExitCode.INVALID if code == CONFIGURATION_FAULT else code)

@@ -3,21 +3,28 @@
 adapter (fleets) ─┐
 policies ─────────┼─▶ planning ─▶ answer book ─▶ KEDA process
 histories ────────┘       └─────▶ records, page, API, metrics
+
+SIGTERM and SIGINT end it in order, so that the next one finds the last plans. The supervisor grants 25 s, and every
+wait here is bounded to stay within them.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import errno
+import signal
+import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 import uvicorn
 
 from scaler.clock import SystemClock
-from scaler.errors import ConfigurationError, PolicyError
+from scaler.errors import CalltideError, ConfigurationError, PolicyError, StateError
 from scaler.policy.store import PolicyStore
 from scaler.service.configuration import load_configuration
 from scaler.service.demo_parts import DemoPlan, demo_parts
@@ -42,6 +49,12 @@ SURROUNDINGS_EVERY_S = 3.0
 HISTORY_EVERY_S = 15.0
 SCORE_LOOK_EVERY_S = 900.0
 """How often it is looked for histories that are due for their daily backtest."""
+STOP_STEP_S = 4.0
+"""How long each step of a stop may take after the jobs have ended."""
+
+
+class WebAddressError(CalltideError):
+    """Nothing can listen where the page should be."""
 
 
 class Service:
@@ -96,37 +109,88 @@ class Service:
         self._jobs.start()
 
     async def stop(self) -> None:
-        """End the jobs and leave the last plans on disk."""
-        self._jobs.stop()
-        self._pool.close()
-        await self._adapter.stop()
-        await asyncio.to_thread(self._plan_book.write)
-        self._histories.close()
+        """End the jobs and leave the last plans on disk. A step that fails is told and keeps none from its turn."""
+        await self._jobs.stop(finishing=("plan",))
+        steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            ("workers", lambda: asyncio.to_thread(self._pool.close)),
+            ("fleets", self._adapter.stop),
+            ("plan book", lambda: asyncio.to_thread(self._plan_book.write)),
+            ("sources", lambda: asyncio.to_thread(self._histories.close)),
+        )
+        for name, step in steps:
+            try:
+                await asyncio.wait_for(step(), STOP_STEP_S)
+            except Exception as error:  # noqa: BLE001 - the plan book must be written whatever else fails
+                _log.error("could not be ended well", part=name, reason=f"{type(error).__name__}: {error}")
 
     async def _refresh_policies(self) -> None:
         await asyncio.to_thread(self._policies.refresh)
 
 
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: uvicorn's own way ends the process by the signal, before anything could be ended."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def _listen(address: str) -> list[socket.socket]:
+    host, _, port = address.rpartition(":")
+    sockets: list[socket.socket] = []
+    absent: OSError | None = None
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
+            try:
+                sockets.append(socket.create_server((str(place[0]), int(place[1])), family=family))
+            except OSError as error:
+                # `localhost` names ::1 also where IPv6 is switched off.
+                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+                    raise
+                absent = error
+        if absent is not None and not sockets:
+            raise absent
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise WebAddressError(
+            f"web.listen: {address} cannot be used: {error.strerror}. Free it, or choose another address."
+        ) from error
+    return sockets
+
+
 async def run(configuration: Configuration, parts: Parts, policies: PolicyStore) -> None:
-    """Run the main process until it is told to stop."""
+    """Run the main process until it is told to stop.
+
+    Raises:
+        WebAddressError: nothing can listen where the page should be.
+    """
+    # Before anything is started: what cannot be shown must not read sources again and again.
+    sockets = _listen(configuration.web.listen)
     service = Service(configuration, parts, policies)
-    host, _, port = configuration.web.listen.rpartition(":")
-    server = uvicorn.Server(
+    server = _Server(
         uvicorn.Config(
             create_app(service.reader),
-            host=host.strip("[]"),
-            port=int(port),
             log_config=None,
             lifespan="off",
             server_header=False,
-            timeout_graceful_shutdown=5,
+            timeout_graceful_shutdown=3,
         )
     )
-    await service.start()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
-        await server.serve()
+        await service.start()
+        _log.info("page", address=configuration.web.listen)
+        await server.serve(sockets)
     finally:
         await service.stop()
+    _log.info("main process stopped")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -140,7 +204,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         configure_logs(configuration.log.level, configuration.log.format)
         clock = given.demo.clock if given.demo else SystemClock()
         policies = PolicyStore(configuration.policies, configuration.state, clock)
-        policies.load()
+        _load(policies)
         if given.demo:
             parts = demo_parts(given.demo, configuration, policies.book)
         else:
@@ -148,8 +212,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigurationError, PolicyError) as error:
         print(error, file=sys.stderr)
         return CONFIGURATION_FAULT
-    asyncio.run(run(configuration, parts, policies))
+    try:
+        asyncio.run(run(configuration, parts, policies))
+    except CalltideError as error:
+        _log.error("cannot run", reason=str(error))
+        return 1
     return 0
+
+
+def _load(policies: PolicyStore) -> None:
+    try:
+        policies.load()
+    except StateError as error:
+        try:
+            _ = policies.book
+        except PolicyError:
+            raise ConfigurationError(f"state: {error}") from error
+        # The job that looks at the policies tries again to keep them.
+        _log.error("the policies are in force, but could not be kept", reason=str(error))
 
 
 if __name__ == "__main__":

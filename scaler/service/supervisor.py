@@ -22,6 +22,8 @@ _log = structlog.get_logger("supervisor")
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STABLE_AFTER_S = 60.0
+UP_AFTER_S = 10.0
+"""A process that has lived this long has run with the configuration, so that it is known to work."""
 GRACE_S = 25.0
 """Kubernetes grants 30 s by default before it kills; the children must be gone before that."""
 
@@ -46,6 +48,8 @@ class _Child:
     started_s: float = 0.0
     pause_s: float = FIRST_PAUSE_S
     start_again_s: float = field(default=0.0)
+    was_up: bool = False
+    """Whether an earlier run lived longer than `UP_AFTER_S`."""
 
 
 def _die_with_parent() -> None:
@@ -54,13 +58,24 @@ def _die_with_parent() -> None:
 
 
 def _start(child: _Child) -> None:
-    child.process = subprocess.Popen(
-        [sys.executable, "-P", "-m", *child.command.arguments],
-        stdin=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent if sys.platform == "linux" else None,
-    )
     child.started_s = time.monotonic()
-    _log.info("process started", process=child.command.name, pid=child.process.pid)
+    try:
+        child.process = subprocess.Popen(
+            [sys.executable, "-P", "-m", *child.command.arguments],
+            stdin=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        # No memory or no process left on the machine: that passes, and the other child goes on meanwhile.
+        _pause(child, reason=f"it cannot be started: {error}")
+    else:
+        _log.info("process started", process=child.command.name, pid=child.process.pid)
+
+
+def _pause(child: _Child, **why: object) -> None:
+    child.start_again_s = time.monotonic() + child.pause_s
+    _log.error("process ended, starts again", process=child.command.name, pause_s=child.pause_s, **why)
+    child.pause_s = min(2 * child.pause_s, LONGEST_PAUSE_S)
 
 
 def _look_after(child: _Child) -> int | None:
@@ -74,14 +89,16 @@ def _look_after(child: _Child) -> int | None:
     if code is None:
         return None
     child.process = None
-    if code == CONFIGURATION_FAULT:
+    lived_s = now_s - child.started_s
+    # Once it has run, a fault of the configuration came later: it can be mended while the other child goes on.
+    if code == CONFIGURATION_FAULT and not child.was_up:
         _log.error("process cannot run with this configuration", process=child.command.name)
         return CONFIGURATION_FAULT
-    if now_s - child.started_s > STABLE_AFTER_S:
+    if lived_s > UP_AFTER_S:
+        child.was_up = True
+    if lived_s > STABLE_AFTER_S:
         child.pause_s = FIRST_PAUSE_S
-    child.start_again_s = now_s + child.pause_s
-    _log.error("process ended, starts again", process=child.command.name, exit_code=code, pause_s=child.pause_s)
-    child.pause_s = min(2 * child.pause_s, LONGEST_PAUSE_S)
+    _pause(child, exit_code=code)
     return None
 
 
@@ -100,7 +117,10 @@ def _stop(children: Sequence[_Child]) -> None:
 
 
 def supervise(commands: Sequence[ChildCommand], *, on_started: Callable[[], None] = lambda: None) -> int:
-    """Run the commands until SIGTERM or SIGINT. Returns the exit code of the service."""
+    """Run the commands until SIGTERM or SIGINT.
+
+    Returns the exit code of the service: 0, or `CONFIGURATION_FAULT` when a child that never ran before says so.
+    """
     stopping = False
 
     def stop(_signal: int, _frame: object) -> None:
@@ -111,10 +131,10 @@ def supervise(commands: Sequence[ChildCommand], *, on_started: Callable[[], None
     signal.signal(signal.SIGINT, stop)
     children = [_Child(command) for command in commands]
     exit_code = 0
-    for child in children:
-        _start(child)
-    on_started()
     try:
+        for child in children:
+            _start(child)
+        on_started()
         while not stopping:
             faults = [code for child in children if (code := _look_after(child)) is not None]
             if faults:
