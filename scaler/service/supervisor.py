@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import structlog
 
@@ -44,10 +44,10 @@ class ChildCommand:
 @dataclass(slots=True)
 class _Child:
     command: ChildCommand
+    pause_s: float
     process: subprocess.Popen[bytes] | None = None
     started_s: float = 0.0
-    pause_s: float = FIRST_PAUSE_S
-    start_again_s: float = field(default=0.0)
+    start_again_s: float = 0.0
     was_up: bool = False
     """Whether an earlier run lived longer than `UP_AFTER_S`."""
 
@@ -129,7 +129,7 @@ def supervise(commands: Sequence[ChildCommand], *, on_started: Callable[[], None
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    children = [_Child(command) for command in commands]
+    children = [_Child(command, FIRST_PAUSE_S) for command in commands]
     exit_code = 0
     try:
         for child in children:

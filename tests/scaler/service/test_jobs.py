@@ -1,11 +1,15 @@
-"""The jobs: one that fails is counted and told, and takes no other along."""
+"""The jobs: one that fails is counted and told, and takes no other along; neither a clock nor a stop hurts them."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+
+import pytest
 
 from forecasting.errors import SourceError
 from scaler.clock import SystemClock
+from scaler.service import jobs as jobs_module
 from scaler.service.jobs import Job, Jobs
 
 
@@ -68,7 +72,108 @@ def test_every_scheduled_job_runs_although_another_one_breaks():
             jobs.add(job(name, failure))
         jobs.start()
         await asyncio.wait_for(all_ran.wait(), 30)
-        jobs.stop()
+        await jobs.stop()
         return ran
 
     assert asyncio.run(go()) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("step_s", [-3600, 3600])
+def test_every_job_runs_again_at_once_after_the_wall_clock_was_set(monkeypatch, step_s):
+    monkeypatch.setattr(jobs_module, "WATCH_CLOCK_EVERY_S", 0.01)
+    stepped_s = 0.0
+
+    async def go() -> None:
+        nonlocal stepped_s
+        runs: asyncio.Queue[str] = asyncio.Queue()
+        jobs = Jobs(SystemClock(), lambda: time.time() + stepped_s)
+        for name in ("plan", "ingest"):
+            jobs.add(Job(name, 86400, lambda name=name: runs.put(name)))
+        jobs.start()
+        assert {await asyncio.wait_for(runs.get(), 30) for _ in range(2)} == {"plan", "ingest"}
+        stepped_s = step_s
+        assert {await asyncio.wait_for(runs.get(), 30) for _ in range(2)} == {"plan", "ingest"}
+        await jobs.stop()
+
+    asyncio.run(go())
+
+
+def test_a_wall_clock_that_is_slewed_runs_no_job_out_of_turn(monkeypatch):
+    monkeypatch.setattr(jobs_module, "WATCH_CLOCK_EVERY_S", 0.0)
+    looked = 0
+    looked_often = asyncio.Event()
+
+    def slewed_s() -> float:
+        nonlocal looked
+        looked += 1
+        if looked == 200:
+            looked_often.set()
+        return time.time() + min(looked * 0.01, 1.0)
+
+    async def go() -> int:
+        runs: asyncio.Queue[None] = asyncio.Queue()
+        jobs = Jobs(SystemClock(), slewed_s)
+        jobs.add(Job("plan", 86400, lambda: runs.put(None)))
+        jobs.start()
+        await asyncio.wait_for(runs.get(), 30)
+        await asyncio.wait_for(looked_often.wait(), 30)
+        await jobs.stop()
+        return runs.qsize()
+
+    assert asyncio.run(go()) == 0
+
+
+def test_a_stop_lets_the_planning_step_finish_and_cancels_what_takes_long_without_a_trace(caplog):
+    async def go() -> list[str]:
+        done: list[str] = []
+        begun: asyncio.Queue[str] = asyncio.Queue()
+        stopping = asyncio.Event()
+
+        async def plan() -> None:
+            await begun.put("plan")
+            await stopping.wait()
+            done.append("plan")
+
+        async def backtest() -> None:
+            await begun.put("backtest")
+            await asyncio.Event().wait()
+            done.append("backtest")
+
+        jobs = Jobs(SystemClock())
+        jobs.add(Job("plan", 1, plan))
+        jobs.add(Job("backtest", 1, backtest))
+        jobs.start()
+        assert {await asyncio.wait_for(begun.get(), 30) for _ in range(2)} == {"plan", "backtest"}
+        stop = asyncio.create_task(jobs.stop(finishing=("plan",)))
+        await asyncio.sleep(0)
+        stopping.set()
+        await asyncio.wait_for(stop, 30)
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return done
+
+    with caplog.at_level("ERROR"):
+        assert asyncio.run(go()) == ["plan"]
+    assert caplog.text == ""
+
+
+def test_a_planning_step_that_hangs_does_not_keep_the_stop(monkeypatch):
+    monkeypatch.setattr(jobs_module, "GRACE_S", 0.01)
+
+    async def go() -> None:
+        begun = asyncio.Event()
+
+        async def plan() -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        jobs = Jobs(SystemClock())
+        jobs.add(Job("plan", 1, plan))
+        jobs.start()
+        await asyncio.wait_for(begun.wait(), 30)
+        await asyncio.wait_for(jobs.stop(finishing=("plan",)), 30)
+
+    asyncio.run(go())
+
+
+def test_jobs_that_never_began_can_be_stopped():
+    asyncio.run(Jobs(SystemClock()).stop())
