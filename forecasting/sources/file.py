@@ -60,7 +60,8 @@ class FileSource:
             return _current_calls(query, rows, now_s)
         oldest_s = now_s - self._settings.staleness_seconds - (_native_step_s(rows) or 0)
         values = rows.numbers[query.expression]
-        fits = (rows.times_s <= now_s) & (rows.times_s > oldest_s) & is_load(values)
+        recent = (rows.times_s <= now_s) & (rows.times_s > oldest_s)
+        fits = recent & is_load(values)
         if query.completeness is not None:
             fits &= rows.numbers[query.completeness] >= query.minimum_completeness
         order = np.flatnonzero(fits)
@@ -68,8 +69,15 @@ class FileSource:
         order = order[np.argsort(rows.times_s[order], kind="stable")]
         newest = {int(rows.series_of_row[row]): int(row) for row in order}
         by_tenant = {rows.series[series]: float(values[row]) for series, row in sorted(newest.items())}
-        measured_s = min((float(rows.times_s[row]) for row in newest.values()), default=now_s)
-        return CurrentLoad(query.measure, by_tenant, measured_s)
+        measured_s = {rows.series[series]: float(rows.times_s[row]) for series, row in newest.items()}
+        known = {rows.series[series] for series in np.unique(rows.series_of_row[recent])}
+        return CurrentLoad(
+            query.measure,
+            by_tenant,
+            min(measured_s.values(), default=now_s),
+            measured_s,
+            frozenset(known - by_tenant.keys()),
+        )
 
     def native_step_s(self, query: HistoryQuery) -> int | None:
         """The files' own step: the commonest distance between neighbouring samples. None for calls and lone samples.
@@ -109,9 +117,11 @@ class FileSource:
         except OSError as error:
             raise HistoryFormatError(f"{self._where}: {error.filename}: {error.strerror}") from None
         state = (tuple(columns), tuple((stat.st_mtime_ns, stat.st_size, stat.st_ino) for stat in stats))
-        if self._read is None or self._read[0] != state:
-            self._read = (state, read_rows(self._settings, columns))
-        return self._read[1]
+        read = self._read
+        if read is None or read[0] != state:
+            # By a name of its own: another thread may ask for other columns meanwhile.
+            read = self._read = (state, read_rows(self._settings, columns))
+        return read[1]
 
     def _from_calls(self, query: HistoryQuery, rows: Rows, grid: SlotGrid) -> Float32Array:
         calls = _calls(query, rows)

@@ -62,14 +62,16 @@ class LokiSource:
             SourceConfigurationError: query, credentials or address are wrong.
             SourceError: Loki did not answer, or only in part.
         """
+        known: set[str] = set()
         with self._client() as client:
-            values = current_values(
-                query,
-                lambda expression: self._instant(client, expression, now_s),
-                self._where,
-                silence_is_zero=query.measure is Measure.CALL_RATE,
-            )
-        return CurrentLoad(query.measure, values, now_s)
+
+            def fetch(expression: str) -> list[LabelledSeries]:
+                answer = self._instant(client, expression, now_s)
+                known.update(one.labels[query.tenant_label] for one in answer if one.labels.get(query.tenant_label))
+                return answer
+
+            values = current_values(query, fetch, self._where, silence_is_zero=query.measure is Measure.CALL_RATE)
+        return CurrentLoad(query.measure, values, now_s, incomplete=frozenset(known - values.keys()))
 
     def close(self) -> None:
         """Nothing to give back: connections end with each reading."""

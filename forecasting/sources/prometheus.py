@@ -76,17 +76,26 @@ class PrometheusSource:
             SourceConfigurationError: query, credentials or address are wrong.
             SourceError: Prometheus did not answer, or only in part.
         """
-        values = current_values(
-            query, lambda expression: self._instant(expression, now_s), self._where, silence_is_zero=False
-        )
+        known: set[str] = set()
+
+        def fetch(expression: str) -> list[LabelledSeries]:
+            answer = self._instant(expression, now_s)
+            known.update(one.labels[query.tenant_label] for one in answer if one.labels.get(query.tenant_label))
+            return answer
+
+        values = current_values(query, fetch, self._where, silence_is_zero=False)
         ask_times = sample_time_query(query.expression)
         if ask_times is None or not values:
-            return CurrentLoad(query.measure, values, now_s)
+            return CurrentLoad(query.measure, values, now_s, incomplete=frozenset(known - values.keys()))
         times = by_tenant(self._instant(ask_times, now_s), query.tenant_label, self._where)
         measured_s = {tenant: float(times[tenant].values[0]) for tenant in values if tenant in times}
         fresh = {tenant: at_s for tenant, at_s in measured_s.items() if now_s - at_s <= self._staleness_s}
         return CurrentLoad(
-            query.measure, {tenant: values[tenant] for tenant in fresh}, min(fresh.values(), default=now_s)
+            query.measure,
+            {tenant: values[tenant] for tenant in fresh},
+            min(fresh.values(), default=now_s),
+            fresh,
+            frozenset(known - fresh.keys()),
         )
 
     def close(self) -> None:

@@ -6,8 +6,8 @@ archive's business.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -43,12 +43,20 @@ class HistoryQuery:
 class CurrentLoad:
     """The load right now. A tenant that could not be measured completely is not in `by_tenant`.
 
-    `measured_at_s` is the time of the oldest sample that went into it, epoch seconds.
+    `measured_at_s` is the time of the oldest sample that went into it, epoch seconds; `measured_at_s_of` has the same
+    for each tenant where a source can tell them apart. `incomplete` names tenants that the source knows of now, but
+    could not measure completely or freshly: they are there, and missing.
     """
 
     measure: Measure
     by_tenant: Mapping[str, float]
     measured_at_s: float
+    measured_at_s_of: Mapping[str, float] = field(default_factory=dict)
+    incomplete: frozenset[str] = frozenset()
+
+    def oldest_s(self, tenants: Iterable[str]) -> float:
+        """Time of the oldest sample that went into the load of these tenants; of all where there are none."""
+        return min((self.measured_at_s_of.get(one, self.measured_at_s) for one in tenants), default=self.measured_at_s)
 
 
 class HistorySource(Protocol):

@@ -238,6 +238,13 @@ def test_the_load_right_now_is_the_newest_sample_that_is_not_stale(csv) -> None:
     assert source.current(QUERY, START_S - 1).by_tenant == {}
 
 
+def test_the_load_right_now_tells_each_series_age_and_who_is_not_measured(csv) -> None:
+    rows = f"a,{START_S + 300},2\nb,{START_S},9\nc,{START_S + 300},-1\nd,{START_S - 900},5\n"
+    now = csv("series,ts,value\n" + rows, stalenessSeconds=400).current(QUERY, START_S + 310)
+    assert [now.oldest_s([one]) for one in ("a", "b")] == [START_S + 300, START_S]
+    assert now.incomplete == {"c"}, "a sample that is no load; d has none of late"
+
+
 def calls_csv() -> str:
     """One call of 100 s each 10 s for two hours, in two series by turns."""
     return "station,began,seconds\n" + "".join(f"s{n % 2},{START_S + 10 * n},100\n" for n in range(720))

@@ -97,3 +97,17 @@ def test_a_page_instead_of_an_answer_is_told(replay) -> None:
     server = replay(lambda asked: Answer(200, "<html>sign in</html>", "text/html"))
     with pytest.raises(SourceError, match="the answer is not Loki's; check url"):
         source(server).read(CALL_RATE, GRID)
+
+
+def test_who_is_seen_but_not_measured_is_told_apart_from_who_is_not_there(replay) -> None:
+    answers = {"rate": {"whole": "1", "half": "2"}, "alive": {"whole": "1", "half": "0.5", "quiet": "1", "gone": "0"}}
+
+    def answer(asked: Asked) -> Answer:
+        values = answers[asked.form["query"]]
+        result = [{"metric": {"tenantid": tenant}, "value": [0, value]} for tenant, value in values.items()]
+        return Answer.of({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+    query = HistoryQuery(Measure.CALL_RATE, "rate", "tenantid", "alive", 0.9)
+    now = source(replay(answer)).current(query, DAY.end_s)
+    assert now.by_tenant == {"whole": 1, "quiet": 0}
+    assert now.incomplete == {"half", "gone"}

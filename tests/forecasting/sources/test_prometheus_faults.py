@@ -245,3 +245,40 @@ def test_of_a_share_for_a_tenant_and_one_for_all_the_lower_counts(
 
     guarded = HistoryQuery(Measure.CHANNELS, "channels", "tenant", "up", 0.9)
     assert source(replay(answer)).read(guarded, HOUR).observed[0, -1] == observed
+
+
+def instant(values: dict[str, str]) -> Answer:
+    result = [{"metric": {"tenant": tenant}, "value": [0, value]} for tenant, value in values.items()]
+    return Answer.of({"status": "success", "data": {"resultType": "vector", "result": result}})
+
+
+def test_who_is_seen_but_not_measured_is_told_apart_from_who_is_not_there(replay) -> None:
+    now_s = HOUR.end_s
+    answers = {
+        "channels": {"whole": "1", "half": "2", "stale": "3", "odd": "NaN"},
+        "up": {"whole": "1", "half": "0.5", "stale": "1", "odd": "1", "silent": "1"},
+        "timestamp(channels)": {"whole": f"{now_s - 20}", "half": f"{now_s}", "stale": f"{now_s - 900}"},
+    }
+    server = replay(lambda asked: instant(answers[asked.form["query"]]))
+    now = source(server).current(HistoryQuery(Measure.CHANNELS, "channels", "tenant", "up"), now_s)
+    assert now.by_tenant == {"whole": 1}
+    assert now.incomplete == {"half", "stale", "odd", "silent"}
+
+
+def test_tenants_without_sample_times_are_told_apart_as_well(replay) -> None:
+    answers = {"a + b": {"whole": "1", "half": "2"}, "up": {"whole": "1", "half": "0.5"}}
+    server = replay(lambda asked: instant(answers[asked.form["query"]]))
+    now = source(server).current(HistoryQuery(Measure.CHANNELS, "a + b", "tenant", "up"), HOUR.end_s)
+    assert (now.by_tenant, now.incomplete) == ({"whole": 1}, {"half"})
+
+
+def test_an_old_sample_of_one_tenant_does_not_make_the_others_old(replay) -> None:
+    now_s = HOUR.end_s
+    answers = {
+        "channels": {"fresh": "1", "older": "2"},
+        "timestamp(channels)": {"fresh": f"{now_s - 5}", "older": f"{now_s - 100}"},
+    }
+    server = replay(lambda asked: instant(answers[asked.form["query"]]))
+    now = source(server).current(HistoryQuery(Measure.CHANNELS, "channels", "tenant"), now_s)
+    ages = [now_s - now.oldest_s(tenants) for tenants in (["fresh"], ["older"], ["fresh", "older"], [])]
+    assert ages == [5, 100, 100, 100]
