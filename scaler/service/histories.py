@@ -1,39 +1,60 @@
 """The datasets while the service runs: brought up to date, forecast, measured now. Each failure stays its own.
 
-A dataset whose source is dead keeps its last forecast, whose issue age grows; the others go on. Nothing here decides
-what missing data mean: it only says what is known and how old it is.
+Every dataset has a task of its own for each kind of work. A job waits for them for a moment and then lets those that
+are slow go on by themselves, so that a source that hangs or a long backfill makes nobody else late. A dataset whose
+source is dead keeps its last forecast, whose issue age grows. Nothing here decides what missing data mean: it only
+says what is known and how old it is.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-
-import structlog
+from enum import StrEnum
 
 from forecasting.backtest import BacktestResult
-from forecasting.errors import SourceError
+from forecasting.errors import ForecastingError
 from forecasting.grid import floor_to_step
 from forecasting.ingest import IngestReport
 from forecasting.sources.protocol import CurrentLoad, HistorySource
 from scaler.clock import Clock
+from scaler.errors import CalltideError
 from scaler.service import worker
 from scaler.service.datasets import Dataset, DatasetUse
 from scaler.service.pool import WorkerPool
 from scaler.service.worker import ForecastRequest, Forecasts, HistoryRequest, SourceOpener
-
-_log = structlog.get_logger("histories")
 
 LATE_SAMPLES_S = 10
 """A slot is read this long after its end, since scrapes and rules come late."""
 
 SCORE_EVERY_S = 86400
 
+WAIT_S = 10.0
+"""A job waits so many seconds of wall time for its datasets; those that take longer finish by themselves."""
+
+THREADS_PER_SOURCE = 8
+"""Datasets of one source that are measured at once. The threads are the source's own: one that hangs takes no more."""
+
+
+class HistoriesError(CalltideError):
+    """One or more datasets could not be read, forecast, scored or measured. The others were."""
+
+
+class _Work(StrEnum):
+    READ = "read"
+    FORECAST = "forecast"
+    SCORE = "score"
+    MEASURE = "measure"
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DatasetState:
-    """What is known of one dataset. Times are epoch seconds of the plan's clock, 0 for never."""
+    """What is known of one dataset. Times are epoch seconds of the plan's clock, 0 for never.
+
+    The problems are those of the last attempt, None after one that went well.
+    """
 
     use: DatasetUse
     read_until_s: int = 0
@@ -45,7 +66,15 @@ class DatasetState:
     scores: BacktestResult | None = None
     current: CurrentLoad | None = None
     read_problem: str | None = None
+    forecast_problem: str | None = None
+    score_problem: str | None = None
     measure_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenSource:
+    source: HistorySource
+    threads: ThreadPoolExecutor
 
 
 class Histories:
@@ -57,7 +86,8 @@ class Histories:
         self._archive_url = archive_url
         self._opener = opener
         self._states: dict[Dataset, DatasetState] = {}
-        self._sources: dict[str, HistorySource] = {}
+        self._sources: dict[str, _OpenSource] = {}
+        self._tasks: dict[tuple[Dataset, _Work], asyncio.Task[str | None]] = {}
 
     def use(self, uses: Mapping[Dataset, DatasetUse]) -> None:
         """Take over what the policies ask for now; what is known of a dataset stays."""
@@ -75,6 +105,51 @@ class Histories:
         if dataset in self._states:
             self._states[dataset] = replace(self._states[dataset], **changes)  # type: ignore[arg-type]  # by name
 
+    async def _each(self, work: _Work, one: Callable[[Dataset, DatasetState], Awaitable[None]]) -> None:
+        """Do this work for every dataset, save those whose last such task still runs.
+
+        Raises:
+            HistoriesError: what failed since the last time, by dataset.
+        """
+        over = self._take_over(work)
+        for dataset in list(self._states):
+            if (dataset, work) not in self._tasks:
+                self._tasks[dataset, work] = asyncio.create_task(self._guarded(work, dataset, one))
+        if running := [task for (_, kind), task in self._tasks.items() if kind is work]:
+            await asyncio.wait(running, timeout=WAIT_S)
+        over += self._take_over(work)
+        # A fault in the code ends no other dataset's task either; it is raised here as it is.
+        problems = [problem for task in over if (problem := task.result())]
+        if work is _Work.MEASURE:
+            problems += self._note_unmeasured()
+        if problems:
+            raise HistoriesError("; ".join(problems))
+
+    def _note_unmeasured(self) -> list[str]:
+        # Reading or scoring may take long; a load that is not there yet is missing.
+        late = [dataset for dataset, kind in self._tasks if kind is _Work.MEASURE and dataset in self._states]
+        for dataset in late:
+            self._update(dataset, measure_problem=f"no answer within {WAIT_S:g} s")
+        return [f"{dataset.name}: no answer within {WAIT_S:g} s" for dataset in late]
+
+    def _take_over(self, work: _Work) -> list[asyncio.Task[str | None]]:
+        over = [name for name, task in self._tasks.items() if name[1] is work and task.done()]
+        return [self._tasks.pop(name) for name in over]
+
+    async def _guarded(
+        self, work: _Work, dataset: Dataset, one: Callable[[Dataset, DatasetState], Awaitable[None]]
+    ) -> str | None:
+        state = self._states.get(dataset)
+        if state is None:
+            return None
+        try:
+            await one(dataset, state)
+        except (CalltideError, ForecastingError) as error:
+            self._update(dataset, **{f"{work}_problem": str(error)})
+            return f"{dataset.name}: {error}"
+        self._update(dataset, **{f"{work}_problem": None})
+        return None
+
     def _request(self, use: DatasetUse) -> HistoryRequest:
         return HistoryRequest(use.dataset, use.look_back_s, self._archive_url, self._opener)
 
@@ -82,32 +157,33 @@ class Histories:
         """Read every dataset that has a finished slot which was not read yet.
 
         Raises:
-            SourceError: at least one source did not answer; the others were read.
+            HistoriesError: at least one could not be read; the others were.
         """
-        await _all_or_their_problems(self._catch_up_one(dataset) for dataset in list(self._states))
+        await self._each(_Work.READ, self._catch_up_one)
 
-    async def _catch_up_one(self, dataset: Dataset) -> str | None:
-        state = self._states[dataset]
+    async def _catch_up_one(self, dataset: Dataset, state: DatasetState) -> None:
         until_s = floor_to_step(self._clock.now_s() - LATE_SAMPLES_S, dataset.step_s)
         if until_s <= state.read_until_s:
-            return None
-        try:
-            report = await self._pool.run(dataset.name, worker.catch_up, self._request(state.use), until_s)
-        except SourceError as error:
-            self._update(dataset, read_problem=str(error))
-            return f"{dataset.source}: {error}"
-        self._update(dataset, report=report, read_until_s=until_s, read_problem=None)
-        return None
+            return
+        request, left = self._request(state.use), True
+        while left and dataset in self._states:
+            report = await self._pool.run(dataset.name, worker.catch_up, request, until_s)
+            left = report.left_slots > 0
+            self._update(dataset, report=report)
+        if not left:
+            self._update(dataset, read_until_s=until_s)
 
     async def forecast(self) -> None:
         """Forecast every dataset that has been read further, or whose fleets changed, since its last forecast.
 
-        A dataset that was never forecast is forecast from the archive even while its source is dead.
-        """
-        await asyncio.gather(*(self._forecast_one(dataset) for dataset in list(self._states)))
+        A dataset that was never forecast is forecast from the archive even while it cannot be read further.
 
-    async def _forecast_one(self, dataset: Dataset) -> None:
-        state = self._states[dataset]
+        Raises:
+            HistoriesError: at least one could not be forecast; the others were.
+        """
+        await self._each(_Work.FORECAST, self._forecast_one)
+
+    async def _forecast_one(self, dataset: Dataset, state: DatasetState) -> None:
         members = frozenset(f"{key}={tenants}" for key, tenants in state.use.members.items())
         unread = state.read_until_s == 0
         if unread and (state.forecasts is not None or state.read_problem is None):
@@ -120,17 +196,18 @@ class Histories:
         self._update(dataset, forecasts=forecasts, forecast_until_s=state.read_until_s, forecast_members=members)
 
     async def score(self) -> None:
-        """Backtest every dataset that was not scored within a day.
+        """Backtest every dataset that was not scored within a day, in a process that nothing else waits for.
 
         Raises:
-            ForecastingError: the history is too short for it.
+            HistoriesError: at least one could not be scored, since its history is too short; the others were.
         """
-        for dataset, state in list(self._states.items()):
-            if state.read_until_s == 0 or state.read_until_s - state.scored_until_s < SCORE_EVERY_S:
-                continue
-            request = self._forecast_request(state.use)
-            scores = await self._pool.run(dataset.name, worker.score, request, state.read_until_s)
-            self._update(dataset, scores=scores, scored_until_s=state.read_until_s)
+        await self._each(_Work.SCORE, self._score_one)
+
+    async def _score_one(self, dataset: Dataset, state: DatasetState) -> None:
+        if state.read_until_s == 0 or state.read_until_s - state.scored_until_s < SCORE_EVERY_S:
+            return
+        scores = await self._pool.run_apart(worker.score, self._forecast_request(state.use), state.read_until_s)
+        self._update(dataset, scores=scores, scored_until_s=state.read_until_s)
 
     def _forecast_request(self, use: DatasetUse) -> ForecastRequest:
         return ForecastRequest(
@@ -145,33 +222,27 @@ class Histories:
         """Measure the load of every dataset now, all at once.
 
         Raises:
-            SourceError: at least one source did not answer; its last measurement stays and grows old.
+            HistoriesError: at least one source did not answer (yet); its last measurement stays and grows old.
         """
-        await _all_or_their_problems(self._measure_one(dataset) for dataset in list(self._states))
+        await self._each(_Work.MEASURE, self._measure_one)
 
-    async def _measure_one(self, dataset: Dataset) -> str | None:
-        try:
-            source = self._source(dataset.source)
-            current = await asyncio.to_thread(source.current, dataset.query, self._clock.now_s())
-        except SourceError as error:
-            self._update(dataset, measure_problem=str(error))
-            return f"{dataset.source}: {error}"
-        self._update(dataset, current=current, measure_problem=None)
-        return None
+    async def _measure_one(self, dataset: Dataset, state: DatasetState) -> None:
+        opened = self._open(state.use.dataset.source)
+        measuring = opened.threads.submit(opened.source.current, dataset.query, self._clock.now_s())
+        current = await asyncio.wrap_future(measuring)
+        self._update(dataset, current=current)
 
-    def _source(self, name: str) -> HistorySource:
+    def _open(self, name: str) -> _OpenSource:
         if name not in self._sources:
-            self._sources[name] = self._opener.open(name)
+            threads = ThreadPoolExecutor(THREADS_PER_SOURCE, f"measure {name}")
+            self._sources[name] = _OpenSource(self._opener.open(name), threads)
         return self._sources[name]
 
     def close(self) -> None:
-        """Give back the sources' connections."""
-        for source in self._sources.values():
-            source.close()
+        """Give back the sources' connections. What still runs is not waited for."""
+        for task in self._tasks.values():
+            task.cancel()
+        for opened in self._sources.values():
+            opened.threads.shutdown(wait=False, cancel_futures=True)
+            opened.source.close()
         self._sources.clear()
-
-
-async def _all_or_their_problems(tasks: Iterable[Coroutine[None, None, str | None]]) -> None:
-    problems = [problem for problem in await asyncio.gather(*tasks) if problem]
-    if problems:
-        raise SourceError("; ".join(dict.fromkeys(problems)))

@@ -6,9 +6,6 @@ from dataclasses import dataclass
 
 from scaler.service.histories import DatasetState
 
-DEPARTED_AFTER_S = 86400
-"""A tenant without any observation for this long has left: its absence now is no gap."""
-
 
 @dataclass(frozen=True, slots=True)
 class FleetLoad:
@@ -24,21 +21,21 @@ def fleet_load(state: DatasetState, tenants: tuple[str, ...], now_s: float) -> F
     current = state.current
     if current is None:
         return FleetLoad(None, None, state.measure_problem or "not measured yet")
-    age_s = max(0.0, now_s - current.measured_at_s)
+    age_s = max(0.0, now_s - current.oldest_s(tenant for tenant in tenants if tenant in current.by_tenant))
     absent = [tenant for tenant in tenants if tenant not in current.by_tenant]
-    missing = [tenant for tenant in absent if not _is_not_there(state, tenant, now_s)]
+    missing = [tenant for tenant in absent if tenant in current.incomplete or not _is_not_there(state, tenant)]
     if missing or len(absent) == len(tenants):
         named = ", ".join(sorted(missing or absent)[:3]) + (" …" if len(missing or absent) > 3 else "")
         return FleetLoad(None, age_s, f"no complete measurement of {named}")
     return FleetLoad(sum(current.by_tenant[tenant] for tenant in tenants if tenant not in absent), age_s)
 
 
-def _is_not_there(state: DatasetState, tenant: str, now_s: float) -> bool:
-    # As in the sums that are forecast: a tenant that has not begun, or has left, is no gap.
-    if state.forecasts is None:
+def _is_not_there(state: DatasetState, tenant: str) -> bool:
+    # As in the sums that are forecast: a tenant that has not begun, or has departed, is no gap. An archive that was
+    # not read up to now in this run, or that knows nobody, cannot tell.
+    forecasts = state.forecasts
+    if forecasts is None or state.forecast_until_s == 0 or not (forecasts.tenants.newest_observation_s > 0).any():
         return False
-    known = state.forecasts.tenants
-    if tenant not in known.series:
+    if tenant not in forecasts.tenants.series or tenant in forecasts.departed:
         return True
-    newest_s = int(known.newest_observation_s[known.series.index(tenant)])
-    return newest_s < now_s - DEPARTED_AFTER_S
+    return int(forecasts.tenants.newest_observation_s[forecasts.tenants.series.index(tenant)]) == 0

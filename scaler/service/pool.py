@@ -53,6 +53,12 @@ class _Worker:
             if process is self._process:
                 self._forget_the_dead()
             raise WorkerError("the worker process died over its task; it starts again") from error
+        except asyncio.CancelledError:
+            running = asyncio.current_task()
+            if running is not None and running.cancelling():
+                raise
+            # Not this task was cancelled, but what waited in the dead process' queue.
+            raise WorkerError("the worker process died before its task; it starts again") from None
         self._pause_s = FIRST_PAUSE_S
         return result
 
@@ -63,6 +69,12 @@ class _Worker:
         self._start_again_s = time.monotonic() + self._pause_s
         _log.error("a worker process died", pause_s=self._pause_s)
         self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+
+    def release(self) -> None:
+        """Let the process end, which has nothing to do: its memory is given back until the next task."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.shutdown(wait=False)
 
     def close(self) -> None:
         process, self._process = self._process, None
@@ -75,10 +87,15 @@ class _Worker:
 
 
 class WorkerPool:
-    """Worker processes, each with datasets of its own: what a worker keeps in memory is kept once."""
+    """Worker processes, each with datasets of its own: what a worker keeps in memory is kept once.
+
+    Beside them there is one more process for work that takes long and may wait, which exists only while it has some.
+    """
 
     def __init__(self, workers: int, log_level: str, log_format: str) -> None:
         self._workers = [_Worker(log_level, log_format) for _ in range(workers)]
+        self._apart = _Worker(log_level, log_format)
+        self._tasks_apart = 0
 
     async def run(
         self, owner: str, task: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
@@ -91,7 +108,23 @@ class WorkerPool:
         worker = self._workers[zlib.crc32(owner.encode()) % len(self._workers)]
         return await worker.run(task, *args, **kwargs)
 
+    async def run_apart(
+        self, task: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+    ) -> _Result:
+        """Run a task that nothing else shall wait for, one such task after the other.
+
+        Raises:
+            WorkerError: the process died, or the pause after a death is not over.
+        """
+        self._tasks_apart += 1
+        try:
+            return await self._apart.run(task, *args, **kwargs)
+        finally:
+            self._tasks_apart -= 1
+            if self._tasks_apart == 0:
+                self._apart.release()
+
     def close(self) -> None:
         """End the workers at once: what they were making can be made again."""
-        for worker in self._workers:
+        for worker in (*self._workers, self._apart):
             worker.close()

@@ -9,8 +9,9 @@ from __future__ import annotations
 import ctypes
 import signal
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -21,7 +22,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.forecast import Forecaster, QuantileForecast
 from forecasting.grid import SlotGrid, floor_to_step
 from forecasting.ingest import Ingest, IngestReport
-from forecasting.load import LoadMatrix, fleet_sums
+from forecasting.load import LoadMatrix, departed, fleet_sums
 from forecasting.models import BASELINE_MODEL, MODELS, default_forecaster
 from forecasting.sources.protocol import HistorySource
 from scaler.service.datasets import Dataset
@@ -37,6 +38,12 @@ TRAIN_EVERY_S = 86400
 TRAIN_YOUNG_EVERY_S = 3600
 """While a history is younger than `YOUNG_S` every day changes much."""
 YOUNG_S = 14 * 86400
+
+READ_AT_MOST_S = 10.0
+"""A first backfill is read in portions of this many seconds, since other datasets wait for the same worker."""
+
+FORGET_AFTER_S = 2 * 3600
+"""What a worker keeps of a dataset goes when no request has named it for this long: twice the widest step."""
 
 _PR_SET_PDEATHSIG = 1
 
@@ -76,63 +83,15 @@ class ForecastRequest:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Forecasts:
-    """One dataset's forecasts: of every tenant, of every fleet's own sum, and the sums' recent past."""
+    """One dataset's forecasts: of every tenant, of every fleet's own sum, and the sums' recent past.
+
+    `departed` names the tenants that had stopped for good when it was made.
+    """
 
     tenants: QuantileForecast
     fleets: QuantileForecast
     recent: LoadMatrix
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    ingest: Ingest
-    look_back_s: int
-
-
-_open: dict[tuple[Dataset, str], _Open] = {}
-
-
-def start_worker(log_level: str, log_format: str) -> None:
-    """Initialise a worker process: it ends with its parent and leaves Ctrl-C to it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    configure_logs(log_level, log_format)
-
-
-def _ingest_of(request: HistoryRequest) -> Ingest:
-    dataset = request.dataset
-    known = _open.get((dataset, request.archive_url))
-    if known is None or known.look_back_s != request.look_back_s:
-        source = request.opener.open(dataset.source)
-        archive = Archive(request.archive_url)
-        ingest = Ingest(source, archive, dataset.key, dataset.query, dataset.step_s, request.look_back_s)
-        known = _open[dataset, request.archive_url] = _Open(ingest, request.look_back_s)
-    return known.ingest
-
-
-def catch_up(request: HistoryRequest, now_s: float) -> IngestReport:
-    """Read what the archive lacks up to now.
-
-    Raises:
-        SourceError: the source did not answer; what was read is kept.
-    """
-    return _ingest_of(request).catch_up(now_s)
-
-
-def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
-    """Forecast all tenants and all fleets of a dataset from what the archive has."""
-    history = _ingest_of(request.history).load(now_s)
-    dataset = request.history.dataset
-    horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
-    sums = fleet_sums(history, request.members)
-    plain = CivilCalendar()
-    calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
-    return Forecasts(
-        _forecast((dataset, "tenants"), history, calendars, horizon),
-        _forecast((dataset, "fleets"), sums, [request.fleet_calendars[name] for name in sums.series], horizon),
-        _newest(sums, CHART_LOOK_BACK_S),
-    )
+    departed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,20 +102,97 @@ class _Trained:
     model: Forecaster
 
 
-_trained: dict[tuple[Dataset, str], _Trained] = {}
+@dataclass(slots=True)
+class _Known:
+    """What this worker keeps of a dataset: its open ingest, what was learnt, when it was asked for last."""
+
+    ingest: Ingest
+    used_at_s: float
+    trained: dict[str, _Trained] = field(default_factory=dict)
+
+
+_known: dict[tuple[Dataset, str], _Known] = {}
+
+
+def start_worker(log_level: str, log_format: str) -> None:
+    """Initialise a worker process: it ends with its parent and leaves Ctrl-C to it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    configure_logs(log_level, log_format)
+
+
+def _known_of(request: HistoryRequest) -> _Known:
+    now_s = time.monotonic()
+    name = (request.dataset, request.archive_url)
+    known = _known.get(name)
+    if known is None or known.ingest.look_back_s != request.look_back_s:
+        opened = _Known(_open(request), now_s)
+        if known is not None:
+            known.ingest.close()
+        known = _known[name] = opened
+    known.used_at_s = now_s
+    _forget_unused(now_s)
+    return known
+
+
+def _open(request: HistoryRequest) -> Ingest:
+    dataset = request.dataset
+    source = request.opener.open(dataset.source)
+    archive = Archive(request.archive_url)
+    return Ingest(source, archive, dataset.key, dataset.query, dataset.step_s, request.look_back_s)
+
+
+def _forget_unused(now_s: float) -> None:
+    # A matrix may be hundreds of megabytes, and each change of a query makes a new dataset.
+    for name, known in list(_known.items()):
+        if now_s - known.used_at_s > FORGET_AFTER_S:
+            known.ingest.close()
+            del _known[name]
+
+
+def catch_up(request: HistoryRequest, now_s: float) -> IngestReport:
+    """Read what the archive lacks up to now, or as much of it as fits between the work on other datasets.
+
+    Raises:
+        SourceError: the source did not answer; what was read is kept.
+        ArchiveError: the archive cannot be read or written.
+    """
+    return _known_of(request).ingest.catch_up(now_s, READ_AT_MOST_S)
+
+
+def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
+    """Forecast all tenants and all fleets of a dataset from what the archive has.
+
+    Raises:
+        ArchiveError: the archive cannot be read.
+    """
+    known = _known_of(request.history)
+    history = known.ingest.load(now_s)
+    dataset = request.history.dataset
+    horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
+    sums = fleet_sums(history, request.members)
+    plain = CivilCalendar()
+    calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
+    return Forecasts(
+        _forecast(known, "tenants", history, calendars, horizon),
+        _forecast(known, "fleets", sums, [request.fleet_calendars[name] for name in sums.series], horizon),
+        _newest(sums, CHART_LOOK_BACK_S),
+        frozenset(name for name, gone in zip(history.series, departed(history), strict=True) if gone),
+    )
 
 
 def _forecast(
-    rows: tuple[Dataset, str], history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid
+    dataset: _Known, rows: str, history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid
 ) -> QuantileForecast:
     """Forecast by what was learnt within the last day; learn anew when it is older or the rows have changed."""
-    known = _trained.get(rows)
+    known = dataset.trained.get(rows)
     now_s = history.grid.end_s
     fits = known is not None and (known.series, known.calendars) == (history.series, tuple(calendars))
     good_for_s = TRAIN_YOUNG_EVERY_S if _is_young(history) else TRAIN_EVERY_S
     if known is None or not fits or not 0 <= now_s - known.trained_until_s < good_for_s:
         model = default_forecaster().trained(history, calendars)
-        known = _trained[rows] = _Trained(history.series, tuple(calendars), now_s, model)
+        known = dataset.trained[rows] = _Trained(history.series, tuple(calendars), now_s, model)
     return known.model.forecast(history, calendars, horizon)
 
 
@@ -171,8 +207,9 @@ def score(request: ForecastRequest, now_s: float) -> BacktestResult:
 
     Raises:
         ForecastInputError: the history is too short for it.
+        ArchiveError: the archive cannot be read.
     """
-    history = _ingest_of(request.history).load(now_s)
+    history = _known_of(request.history).ingest.load(now_s)
     sums = fleet_sums(history, request.members)
     calendars = [request.fleet_calendars[name] for name in sums.series]
     models = [default_forecaster(), MODELS[BASELINE_MODEL]]
