@@ -129,6 +129,3 @@ def _quantiles_of(counts: Float64Array) -> FloatArray:
         at = np.argmax(shares >= level, axis=-1)
         quantiles[..., index] = np.sinh((at + 0.5 - _BINS / 2) * _BIN)
     return quantiles
-
-
-HORIZON_CLASSES = len(HORIZON_EDGES_S) + 1
