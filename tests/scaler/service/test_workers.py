@@ -17,7 +17,7 @@ from forecasting.load import LoadMatrix, Measure
 from forecasting.sources.protocol import CurrentLoad, HistoryQuery
 from scaler.service import worker
 from scaler.service.datasets import Dataset
-from scaler.service.pool import WorkerPool
+from scaler.service.pool import WorkerError, WorkerPool
 from scaler.service.worker import ForecastRequest, HistoryRequest
 
 NOW_S = 1_790_000_400.0
@@ -138,3 +138,14 @@ def test_a_long_task_apart_keeps_no_other_task_waiting(tmp_path: Path):
 def wait_for(path: str) -> None:
     while not Path(path).exists():
         time.sleep(0.01)
+
+
+def test_a_worker_that_dies_fails_what_it_ran_and_what_waited_for_it_and_cancels_nobody():
+    async def go() -> list[BaseException | None]:
+        pool = WorkerPool(1, "info", "json")
+        try:
+            return await asyncio.gather(*(pool.run("owner", os._exit, 1) for _ in range(6)), return_exceptions=True)
+        finally:
+            pool.close()
+
+    assert {type(error) for error in asyncio.run(go())} == {WorkerError}
