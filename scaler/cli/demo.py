@@ -30,6 +30,7 @@ from scaler.cli.history_file import (
     ValueColumn,
 )
 from scaler.cli.output import ends_well, fail, notice
+from scaler.cli.serve import exit_code_of
 from scaler.demo.replay_scenario import replay_policies, write_recording
 from scaler.demo.scenario import NEW_YORK, POLICIES, demo_start_s
 from scaler.service.commands import service_commands
@@ -72,7 +73,7 @@ def demo(
             columns = (series_column, time_column, value_column, duration_column)
             file = HistoryFile(history, tz, country, subdivision, kind, *columns, step)
             plan = _replayed(folder, file, speed, seed)
-        raise typer.Exit(_play(folder, plan, web_port, keda_port))
+        raise typer.Exit(exit_code_of(_play(folder, plan, web_port, keda_port)))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -27,5 +27,10 @@ def serve(
         notice.print(f"calltide: page http://{configuration.web.listen}/  KEDA {configuration.keda.listen}")
 
     code = supervise(service_commands(configuration, config), on_started=say_where)
+    raise typer.Exit(exit_code_of(code))
+
+
+def exit_code_of(code: int) -> int:
+    """The command's exit code for the supervisor's."""
     # The child has said on standard error what is wrong; 78 is a word between processes only.
-    raise typer.Exit(ExitCode.INVALID if code == CONFIGURATION_FAULT else code)
+    return ExitCode.INVALID if code == CONFIGURATION_FAULT else code

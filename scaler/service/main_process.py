@@ -91,6 +91,7 @@ class Service:
             jobs=self._jobs,
             source_kinds=parts.source_kinds,
             surroundings=self._surroundings,
+            stale_after_s=float(configuration.keda.stale_after),
         )
 
     async def start(self) -> None:
