@@ -41,6 +41,9 @@ def outcome(*contents: bytes | str) -> tuple[str, ...]:
             spec = book.resolve(name, fleet="voice/acme", tenants=("acme",))
             assert PolicySpec.model_validate_json(spec.model_dump_json(by_alias=True)) == spec
         return ()
+    # What the file says itself may be quoted: hypothesis knows the words of this module, too.
+    said = b"\n".join(c.encode() if isinstance(c, str) else c for c in contents)
+    jargon = [word for word in JARGON if word.encode() not in said]
     lines = {f"{n}.yaml": len(c.splitlines()) + 1 for n, c in enumerate(contents)}
     assert told.split("\n") == [str(problem) for problem in problems]
     for problem in problems:
@@ -49,7 +52,7 @@ def outcome(*contents: bytes | str) -> tuple[str, ...]:
         assert len(problem.message.split()) > 3, problem
         assert str(problem).isprintable(), problem
         assert len(str(problem)) < 700, problem
-        assert not any(word in str(problem) for word in JARGON), problem
+        assert not any(word in str(problem) for word in jargon), problem
     return tuple(map(str, problems))
 
 
@@ -60,6 +63,7 @@ def test_any_bytes(content: bytes):
 
 
 @steady
+@example("Value error")
 @given(st.text(max_size=400))
 def test_any_text(content: str):
     outcome(content.encode("utf-8", "replace"))
