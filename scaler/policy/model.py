@@ -51,7 +51,7 @@ class HistorySpec(PolicyModel):
     """Name of a source in the service's configuration."""
     channels: Query | None = Field(None, examples=["sum by (tenant) (asterisk_channels_count)"])
     """Query that yields the channels in use of every tenant: PromQL, LogQL, or for a file source a column."""
-    call_rate: Query | None = Field(None, examples=["sum by (tenant) (rate(asterisk_calls_count[5m]))"])
+    call_rate: Query | None = Field(None, examples=["sum by (tenant) (rate(asterisk_calls_sum[5m]))"])
     """Query that yields the call set-ups per second of every tenant."""
     tenant_label: str = Field("tenant", min_length=1, max_length=200)
     """Label of the query's result that names the tenant."""

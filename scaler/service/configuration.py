@@ -23,6 +23,8 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         ConfigurationError: it cannot be read or is wrong; every fault with file, line and field.
     """
+    if not path.exists():
+        raise ConfigurationError(f"{path}: there is no such file. Name the configuration with --config.")
     read = read_file(path)
     if isinstance(read, Problem):
         raise ConfigurationError(str(read))

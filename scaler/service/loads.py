@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from forecasting.sources.protocol import CurrentLoad
 from scaler.service.histories import DatasetState
 
 
@@ -25,9 +27,22 @@ def fleet_load(state: DatasetState, tenants: tuple[str, ...], now_s: float) -> F
     absent = [tenant for tenant in tenants if tenant not in current.by_tenant]
     missing = [tenant for tenant in absent if tenant in current.incomplete or not _is_not_there(state, tenant)]
     if missing or len(absent) == len(tenants):
-        named = ", ".join(sorted(missing or absent)[:3]) + (" …" if len(missing or absent) > 3 else "")
-        return FleetLoad(None, age_s, f"no complete measurement of {named}")
+        return FleetLoad(None, age_s, _what_is_missing(current, missing or absent))
     return FleetLoad(sum(current.by_tenant[tenant] for tenant in tenants if tenant not in absent), age_s)
+
+
+def _what_is_missing(current: CurrentLoad, tenants: list[str]) -> str:
+    unknown = [tenant for tenant in tenants if tenant not in current.incomplete]
+    if not unknown:
+        return f"no complete measurement of {_first_of(tenants)}"
+    known = [*current.by_tenant, *current.incomplete]
+    returned = f"it returns {_first_of(known)}" if known else "it returns no tenant at all"
+    return f"the query returns nothing for {_first_of(unknown)}; {returned}"
+
+
+def _first_of(names: Iterable[str]) -> str:
+    ordered = sorted(names)
+    return ", ".join(ordered[:3]) + (" …" if len(ordered) > 3 else "")
 
 
 def _is_not_there(state: DatasetState, tenant: str) -> bool:

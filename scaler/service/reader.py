@@ -127,7 +127,7 @@ class ServiceReader:
             issue_age_s=why.issue_age_s if why else None,
             data_age_s=why.data_age_s if why else None,
             observed_age_s=max(0.0, now_s - seen.observed_at_s),
-            held=_held(plan),
+            held=_held(fleet),
             fault=fleet.entry.fault,
             pending=pending_sentence(self._policies.pending(str(seen.key))),
             summary=why.summary if why else "",
@@ -257,10 +257,14 @@ class ServiceReader:
         return found
 
 
-def _held(plan: Plan | None) -> str | None:
-    if plan is None:
+def _held(fleet: SizedFleet) -> str | None:
+    """Why the answer is held, with what is missing of the load."""
+    if fleet.plan is None:
         return None
-    return next((step.sentence for step in plan.explanation.contributions if step.part is Part.HOLD), None)
+    steps = fleet.plan.explanation.contributions
+    why = next((step.sentence for step in steps if step.part is Part.HOLD), None)
+    missing = [f"{measure.value}: {load.missing}." for measure, load in fleet.loads.items() if load.missing]
+    return None if why is None else " ".join([why, *missing])
 
 
 def _peak_ahead(plan: Plan | None, now_s: float) -> PeakAhead | None:

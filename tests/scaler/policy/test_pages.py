@@ -29,7 +29,7 @@ def test_the_examples_are_valid_and_the_call_centre_extends_the_office():
     found = compile_reading(read_directory(ROOT / "examples" / "policies"))
     assert found.names == ("call-centre", "office")
     centre = found.resolve("call-centre")
-    assert (centre.mode, centre.history.source, centre.capacity.channels_per_pod) == (Mode.PRIMARY, "prometheus", 120)
+    assert (centre.mode, centre.history.source, centre.capacity.channels_per_pod) == (Mode.PRIMARY, "default", 120)
     assert centre.capacity.grade_of_service == GradeOfService(blocking=0.001)
     assert found.resolve("call-centre", fleet="voice/hotline-emergency").guardrails.priority == 1000
     assert found.resolve("office", tenants=("umbrella",)).calendar.time_zone == "Europe/London"

@@ -55,7 +55,7 @@ def test_the_load_is_the_sum_of_all_tenants_and_as_old_as_the_oldest_sample():
 def test_one_tenant_missing_makes_the_whole_fleet_unmeasured_and_is_named():
     load = fleet_load(with_history(measured(a=3), a=NOW_S, b=NOW_S), ("a", "b"), NOW_S)
     assert load.value is None
-    assert load.missing == "no complete measurement of b"
+    assert load.missing == "the query returns nothing for b; it returns a"
 
 
 def test_without_history_nobody_can_say_that_a_tenant_has_left():
@@ -69,7 +69,7 @@ def test_a_tenant_that_has_departed_is_no_gap_in_its_pool():
 
 def test_after_an_outage_of_the_source_nobody_has_departed_however_old_all_is():
     state = with_history(measured(a=3), a=NOW_S - 3 * 86400, b=NOW_S - 3 * 86400)
-    assert fleet_load(state, ("a", "b"), NOW_S).missing == "no complete measurement of b"
+    assert fleet_load(state, ("a", "b"), NOW_S).missing == "the query returns nothing for b; it returns a"
 
 
 def test_a_departed_tenant_that_the_source_knows_of_is_back_and_missing():
