@@ -123,7 +123,7 @@ def _play(folder: Path, plan: DemoPlan, web_port: int, keda_port: int) -> int:
     configuration = load_configuration(path)
     configure_logs(configuration.log.level, configuration.log.format)
     begins = datetime.fromtimestamp(plan.start_s, ZoneInfo(plan.time_zone))
-    calls = "Simulated calls" if plan.recording is None else "Your recorded load, played on"
+    calls = "Simulated calls" if plan.recording is None else "Your recorded load"
 
     def say_what_to_look_at() -> None:
         notice.print(
@@ -134,6 +134,7 @@ def _play(folder: Path, plan: DemoPlan, web_port: int, keda_port: int) -> int:
             "  step line the plan; watch the pods stand before the load comes.\n"
             f"  KEDA's questions are answered on {HOST}:{keda_port} (gRPC). Ctrl-C ends the demo.\n",
             markup=False,
+            soft_wrap=True,
         )
 
     commands = service_commands(configuration, path, ("--demo", plan.to_json()))

@@ -76,7 +76,7 @@ function headline(status, fleets) {
       : `All ${total} fleets are calm`;
   return [
     el("h1", {}, head),
-    el("p", { class: "muted" }, words || "Nothing needs you. The most urgent fleet is always on top."),
+    el("p", { class: "muted" }, words || "No fleet needs you. One that does comes to the top."),
   ];
 }
 
