@@ -6,7 +6,6 @@ side by side: either may die while the other goes on.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -16,6 +15,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
+
+from scaler.service.parent_death import end_with_parent
 
 _log = structlog.get_logger("supervisor")
 
@@ -29,8 +30,6 @@ GRACE_S = 25.0
 
 CONFIGURATION_FAULT = 78
 """Exit code (EX_CONFIG) with which a child says that starting it again cannot help."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class _Child:
 
 def _die_with_parent() -> None:
     # A child that outlives a killed supervisor would hold the port against its successor.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    end_with_parent(signal.SIGTERM)
 
 
 def _start(child: _Child) -> None:
@@ -63,7 +62,7 @@ def _start(child: _Child) -> None:
         child.process = subprocess.Popen(
             [sys.executable, "-P", "-m", *child.command.arguments],
             stdin=subprocess.DEVNULL,
-            preexec_fn=_die_with_parent if sys.platform == "linux" else None,
+            preexec_fn=_die_with_parent,
         )
     except (OSError, subprocess.SubprocessError) as error:
         # No memory or no process left on the machine: that passes, and the other child goes on meanwhile.

@@ -6,9 +6,7 @@ so that a refresh costs new slots and not the whole look-back; everything it kno
 
 from __future__ import annotations
 
-import ctypes
 import signal
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +25,7 @@ from forecasting.models import BASELINE_MODEL, MODELS, default_forecaster
 from forecasting.sources.protocol import HistorySource
 from scaler.service.datasets import Dataset
 from scaler.service.logs import configure_logs
+from scaler.service.parent_death import end_with_parent
 
 CHART_LOOK_BACK_S = 8 * 86400
 """History that is handed to the charts: enough to see the same day a week ago."""
@@ -44,8 +43,6 @@ READ_AT_MOST_S = 10.0
 
 FORGET_AFTER_S = 2 * 3600
 """What a worker keeps of a dataset goes when no request has named it for this long: twice the widest step."""
-
-_PR_SET_PDEATHSIG = 1
 
 
 class SourceOpener(Protocol):
@@ -117,8 +114,7 @@ _known: dict[tuple[Dataset, str], _Known] = {}
 def start_worker(log_level: str, log_format: str) -> None:
     """Initialise a worker process: it ends with its parent and leaves Ctrl-C to it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    end_with_parent(signal.SIGKILL)
     configure_logs(log_level, log_format)
 
 
