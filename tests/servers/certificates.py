@@ -35,17 +35,20 @@ class Authority:
     def issue(self, *hosts: str) -> Leaf:
         """A certificate for these host names and addresses, for servers and clients."""
         key = ec.generate_private_key(ec.SECP256R1())
-        certificate = (
-            _unsigned(_named(hosts[0]), self._name, key)
-            .add_extension(x509.SubjectAlternativeName([_alternative(host) for host in hosts]), critical=False)
-            .sign(self._key, hashes.SHA256())
+        names = x509.SubjectAlternativeName([_alternative(host) for host in hosts])
+        unsigned = _unsigned(_named(hosts[0]), self._name, key).add_extension(names, critical=False)
+        return Leaf(_pem(unsigned.sign(self._key, hashes.SHA256())), _private_pem(key))
+
+    def identify(self, user: str, *groups: str) -> Leaf:
+        """A client certificate that Kubernetes reads as this user in these groups."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name(
+            [
+                *(x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in groups),
+                x509.NameAttribute(NameOID.COMMON_NAME, user),
+            ]
         )
-        return Leaf(
-            _pem(certificate),
-            key.private_bytes(
-                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-            ),
-        )
+        return Leaf(_pem(_unsigned(name, self._name, key).sign(self._key, hashes.SHA256())), _private_pem(key))
 
 
 def _named(name: str) -> x509.Name:
@@ -70,6 +73,19 @@ def _alternative(host: str) -> x509.GeneralName:
         return x509.IPAddress(ipaddress.ip_address(host))
     except ValueError:
         return x509.DNSName(host)
+
+
+def private_key() -> bytes:
+    """A private key of its own for what is signed without a certificate, in the older PEM form that kube-apiserver reads."""
+    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+
+
+def _private_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _pem(certificate: x509.Certificate) -> bytes:

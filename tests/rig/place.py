@@ -1,0 +1,119 @@
+"""Where a rig lives: a folder of its own and a block of loopback addresses that no other rig uses.
+
+The claim on a block is an abstract socket, which the kernel frees when its holder ends, however it ends. A folder
+outlives a holder that was killed; the next rig on the machine takes it away (`sweep`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PREFIX = "calltide-rig-"
+ENVIRONMENT = "CALLTIDE_RIG"
+"""Inside an enclosure this variable names the rig's folder."""
+FIRST_BLOCK, LAST_BLOCK = 16, 250
+_LOCK = "lock"
+_FACTS = "place.json"
+
+
+class PlaceError(Exception):
+    """There is no place for a rig, with what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A rig's folder, and its addresses 127.BLOCK.0.0/16."""
+
+    folder: Path
+    block: int
+
+    def address(self, host: int, part: int = 0) -> str:
+        """The address 127.BLOCK.PART.HOST. Part 0 is for servers, 1 for callers, 16 and up for pods."""
+        return f"127.{self.block}.{part}.{host}"
+
+    @property
+    def server_address(self) -> str:
+        """Where the control plane and its like listen."""
+        return self.address(1)
+
+    @property
+    def hosts(self) -> Path:
+        """What is /etc/hosts inside the enclosure: the rig's name service."""
+        return self.folder / "hosts"
+
+    @property
+    def logs(self) -> Path:
+        """A file per process."""
+        return self.folder / "logs"
+
+    def free_port(self) -> int:
+        """A port that nobody listens on now at the server address."""
+        with socket.socket() as listener:
+            listener.bind((self.server_address, 0))
+            return int(listener.getsockname()[1])
+
+
+def current() -> Place:
+    """The place of the enclosure that this process runs in.
+
+    Raises:
+        PlaceError: it runs in none.
+    """
+    folder = os.environ.get(ENVIRONMENT)
+    if not folder:
+        raise PlaceError("this runs outside a rig's enclosure; start it by 'python -m tests.rig.enclosure COMMAND …'")
+    facts = json.loads((Path(folder) / _FACTS).read_text(encoding="utf-8"))
+    return Place(Path(folder), facts["block"])
+
+
+class Claim:
+    """A place that is held until it is released or its holder ends."""
+
+    def __init__(self) -> None:
+        sweep()
+        self._socket, block = _claim_block()
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        # For containers whose user is not root: they see files of the folder through their mounts.
+        folder.chmod(0o755)
+        self._lock = (folder / _LOCK).open("w")
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.place = Place(folder, block)
+        (folder / _FACTS).write_text(json.dumps({"block": block}), encoding="utf-8")
+        self.place.hosts.write_text("127.0.0.1 localhost\n", encoding="utf-8")
+        self.place.logs.mkdir()
+
+    def release(self) -> None:
+        """Take the folder away and free the block."""
+        shutil.rmtree(self.place.folder, ignore_errors=True)
+        self._lock.close()
+        self._socket.close()
+
+
+def sweep() -> None:
+    """Take away the folders of rigs whose holder was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            with (folder / _LOCK).open("r+") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+        except OSError:
+            continue  # held by a rig that runs, or being made just now
+
+
+def _claim_block() -> tuple[socket.socket, int]:
+    for block in range(FIRST_BLOCK, LAST_BLOCK + 1):
+        claim = socket.socket(socket.AF_UNIX)
+        try:
+            claim.bind(f"\0{PREFIX}{block}")
+        except OSError:
+            claim.close()
+            continue
+        return claim, block
+    raise PlaceError(f"all blocks 127.{FIRST_BLOCK}.0.0/16 to 127.{LAST_BLOCK}.0.0/16 are taken; stop a rig")

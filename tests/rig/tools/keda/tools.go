@@ -1,0 +1,9 @@
+//go:build tools
+
+// Pins the programs that the rig builds from this module.
+package tools
+
+import (
+	_ "github.com/kedacore/keda/v2/cmd/adapter"
+	_ "github.com/kedacore/keda/v2/cmd/operator"
+)
