@@ -87,6 +87,12 @@ TOOLS = (
     ),
 )
 
+OPTIONAL_TOOLS = (
+    Tool("loki", {"loki": "github.com/grafana/loki/v3/cmd/loki"}),
+    Tool("minio", {"minio": "github.com/minio/minio"}),
+)
+"""Stores beside a rig: no rig needs them, so they are built when first asked for."""
+
 
 def cache() -> Path:
     """The rig's folder in the user's cache."""
@@ -99,7 +105,7 @@ def program(name: str) -> Path:
     Raises:
         ProgramError: no tool has such a program, or it cannot be built here.
     """
-    for tool in TOOLS:
+    for tool in (*TOOLS, *OPTIONAL_TOOLS):
         if name in tool.programs:
             return _built(tool) / name
     raise ProgramError(f"no tool of the rig has a program {name!r}; see {TOOLS_FOLDER}")
@@ -115,7 +121,7 @@ def files_of(tool_name: str) -> Path:
 
 
 def build_all() -> None:
-    """Build what the cache lacks, and tell on standard error what is going on.
+    """Build what the cache lacks of all that a rig needs, and tell on standard error what is going on.
 
     Raises:
         ProgramError: something cannot be built, with what to do.

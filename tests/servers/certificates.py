@@ -76,7 +76,7 @@ def _alternative(host: str) -> x509.GeneralName:
 
 
 def private_key() -> bytes:
-    """A private key of its own for what is signed without a certificate, in the older PEM form that kube-apiserver reads."""
+    """A key for what is signed without a certificate, in the older PEM form, which kube-apiserver can read."""
     return ec.generate_private_key(ec.SECP256R1()).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )

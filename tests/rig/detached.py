@@ -1,0 +1,124 @@
+"""A rig that goes on by itself after the command that started it has ended: `make rig` and `make rig-down`.
+
+What there is to know about it is in one file per rig. Its process is known by id *and* start time, so that an id that
+was given to somebody else meanwhile is never signalled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+
+from tests.rig import enclosure
+
+STATE = "CALLTIDE_RIG_STATE"
+"""Names the rig's file to the process that serves it."""
+START_WITHIN_S = 300.0
+STOP_WITHIN_S = 120.0
+
+
+class DetachedError(Exception):
+    """A rig cannot be started or stopped, with why."""
+
+
+def state_file(name: str) -> Path:
+    """The file of the rig of this name."""
+    return Path(tempfile.gettempdir()) / f"calltide-{name}.rig"
+
+
+def up(name: str, serve: list[str]) -> str:
+    """Start a rig by the command `serve` in an enclosure; what it has to say when it stands.
+
+    Raises:
+        DetachedError: one of this name runs already, or it did not start.
+        EnclosureError: this machine or user cannot.
+    """
+    enclosure.check()
+    path = state_file(name)
+    if _process(path) is not None:
+        raise DetachedError(f"rig {name!r} runs already; 'make rig-down' stops it, RIG=NAME starts another beside it")
+    log = path.with_suffix(".log")
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tests.rig.enclosure", *serve],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, STATE: str(path)},
+            start_new_session=True,
+        )
+    path.write_text(json.dumps({"pid": process.pid, "born_s": psutil.Process(process.pid).create_time()}))
+    deadline_s = time.monotonic() + START_WITHIN_S
+    while process.poll() is None and time.monotonic() < deadline_s:
+        if instructions := _facts(path).get("instructions"):
+            return str(instructions)
+        time.sleep(0.5)
+    said = log.read_text(encoding="utf-8", errors="replace")[-4000:]
+    down(name)
+    raise DetachedError(f"rig {name!r} did not start:\n{said}")
+
+
+def announce(instructions: str) -> None:
+    """Called by the process that serves a rig: it stands, and this is how to use it."""
+    path = Path(os.environ[STATE])
+    _replace(path, {**_facts(path), "instructions": instructions})
+
+
+def instructions(name: str) -> str:
+    """How to use a rig that runs.
+
+    Raises:
+        DetachedError: it does not run.
+    """
+    path = state_file(name)
+    if _process(path) is None:
+        raise DetachedError(f"no rig {name!r} runs; 'make rig' starts one")
+    return str(_facts(path).get("instructions", "it is starting"))
+
+
+def down(name: str) -> bool:
+    """Stop a rig in order, by force if it does not end; whether one ran. Its files go with it."""
+    path = state_file(name)
+    process = _process(path)
+    if process is not None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_WITHIN_S)
+        except psutil.TimeoutExpired:
+            # The kernel ends everything in the enclosure with it.
+            process.kill()
+            process.wait()
+    for file in (path, path.with_suffix(".log")):
+        file.unlink(missing_ok=True)
+    return process is not None
+
+
+def _facts(path: Path) -> dict[str, object]:
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
+def _process(path: Path) -> psutil.Process | None:
+    facts = _facts(path)
+    try:
+        process = psutil.Process(int(str(facts["pid"])))
+        return process if process.create_time() == facts["born_s"] and process.is_running() else None
+    except (KeyError, ValueError, psutil.NoSuchProcess):
+        return None
+
+
+def _replace(path: Path, facts: dict[str, object]) -> None:
+    beside = path.with_suffix(".new")
+    beside.write_text(json.dumps(facts), encoding="utf-8")
+    beside.replace(path)

@@ -1,0 +1,117 @@
+"""What happened to fleets over time: every change of replicas that the API server ever showed, in order.
+
+A test that looks at replicas now and then proves nothing about the moments between. A watch does: the API server sends
+each version of each object, so that a fall for a single second is in the record. When the API server is away the watch
+goes on from the version it had, and misses nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import httpx
+
+from tests.rig.pki import Pair
+
+_KINDS = {"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets"}
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A workload as one of its versions had it. `at_s` is when the watch told it, wall clock."""
+
+    at_s: float
+    namespace: str
+    name: str
+    wanted: int
+    standing: int
+    ready: int
+
+
+class ReplicaHistory:
+    """Watches all Deployments and StatefulSets from `start` to `stop`, in a thread for each kind."""
+
+    def __init__(self, api_url: str, authority: str, client: Pair) -> None:
+        context = ssl.create_default_context(cafile=authority)
+        context.load_cert_chain(client.certificate, client.key)
+        self._client = httpx.Client(base_url=api_url, verify=context, timeout=httpx.Timeout(10, read=30))
+        self._seen: list[Seen] = []
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._follow, args=(path,), daemon=True) for path in _KINDS.values()]
+        self.gaps: list[str] = []
+        """Reasons why something may have been missed: a history too old to go on from. Empty means: nothing was."""
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._client.close()
+
+    def of(self, namespace: str, name: str, *, since_s: float = 0.0) -> Sequence[Seen]:
+        """All versions of one workload that were told since an instant, oldest first."""
+        with self._lock:
+            return [one for one in self._seen if (one.namespace, one.name) == (namespace, name) and one.at_s >= since_s]
+
+    def falls(self, *, since_s: float = 0.0) -> list[str]:
+        """Each time that somebody lowered a workload's wanted replicas, in words."""
+        with self._lock:
+            seen = [one for one in self._seen if one.at_s >= since_s]
+        falls, last = [], dict[tuple[str, str], int]()
+        for one in seen:
+            key = one.namespace, one.name
+            if one.wanted < last.get(key, one.wanted):
+                falls.append(f"{one.namespace}/{one.name} from {last[key]} to {one.wanted} at {one.at_s:.1f}")
+            last[key] = one.wanted
+        return falls
+
+    def _follow(self, path: str) -> None:
+        version = ""
+        while not self._stop.is_set():
+            try:
+                version = version or self._list(path)
+                version = self._watch(path, version)
+            except (httpx.HTTPError, ssl.SSLError, OSError):
+                self._stop.wait(0.5)
+            except RuntimeError:
+                return  # the client was closed
+
+    def _list(self, path: str) -> str:
+        answer = self._client.get(path).raise_for_status().json()
+        for item in answer["items"]:
+            self._add(item)
+        return str(answer["metadata"]["resourceVersion"])
+
+    def _watch(self, path: str, version: str) -> str:
+        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "20", "allowWatchBookmarks": "true"}
+        with self._client.stream("GET", path, params=query) as answer:
+            answer.raise_for_status()
+            for line in answer.iter_lines():
+                event = json.loads(line)
+                if event["type"] == "ERROR":
+                    self.gaps.append(f"{path} after {version}: {event['object'].get('message')}")
+                    return ""
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] in ("ADDED", "MODIFIED"):
+                    self._add(event["object"])
+        return version
+
+    def _add(self, item: dict) -> None:
+        status = item.get("status", {})
+        seen = Seen(
+            time.time(),
+            item["metadata"]["namespace"],
+            item["metadata"]["name"],
+            item["spec"]["replicas"],
+            status.get("replicas", 0),
+            status.get("readyReplicas", 0),
+        )
+        with self._lock:
+            self._seen.append(seen)

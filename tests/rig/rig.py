@@ -1,0 +1,100 @@
+"""One rig: control plane, KEDA, Prometheus and nodes, started and stopped together, inside an enclosure.
+
+What runs on its nodes is not its business: tests and the rig of `make rig` apply that through the API server.
+"""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network
+
+from tests.rig.control_plane import ControlPlane
+from tests.rig.history import ReplicaHistory
+from tests.rig.keda import ADAPTER_HOST, Keda
+from tests.rig.monitoring import Monitoring
+from tests.rig.node.client import NodeAgent
+from tests.rig.node.settings import AgentSettings, Identity, NodeSettings
+from tests.rig.pki import Pair
+from tests.rig.place import Place
+from tests.servers.processes import wait_for
+
+FIRST_POD_PART = 16
+"""Pods of node 1 are in 127.BLOCK.16.0/24 and the seven after it, those of node 2 in the next eight, and so on."""
+PARTS_PER_NODE = 8
+
+
+class Rig:
+    """Its parts are public: tests stop and start each of them."""
+
+    def __init__(self, place: Place, *, nodes: int = 4) -> None:
+        self.place = place
+        place.hosts.write_text(f"127.0.0.1 localhost\n{place.server_address} {ADAPTER_HOST}\n", encoding="utf-8")
+        self.control_plane = ControlPlane(place)
+        self.keda = Keda(self.control_plane)
+        self.monitoring = Monitoring(self.control_plane)
+        self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
+        self.agent = NodeAgent(self._agent_settings())
+        pki = self.control_plane.pki
+        self.history = ReplicaHistory(
+            self.control_plane.url, str(pki.authority), pki.user("rig-historian", "system:masters")
+        )
+
+    def start(self) -> None:
+        """Start everything; the nodes are Ready when this returns."""
+        self.control_plane.start()
+        self.history.start()
+        self.agent.start()
+        self.keda.start()
+        self.monitoring.start()
+        wait_for(self._nodes_ready, "all nodes to be Ready")
+
+    def stop(self) -> None:
+        """Stop everything in order. What does not run is no fault."""
+        self.monitoring.stop()
+        self.keda.stop()
+        self.agent.stop()
+        self.history.stop()
+        self.control_plane.stop()
+
+    def wanted_replicas(self, namespace: str) -> dict[str, int]:
+        """`spec.replicas` of each Deployment of a namespace."""
+        found = self.control_plane.get("deployments", f"--namespace={namespace}")["items"]
+        return {one["metadata"]["name"]: one["spec"]["replicas"] for one in found}
+
+    def ready_replicas(self, namespace: str) -> dict[str, int]:
+        """Ready pods of each Deployment of a namespace."""
+        found = self.control_plane.get("deployments", f"--namespace={namespace}")["items"]
+        return {one["metadata"]["name"]: one["status"].get("readyReplicas", 0) for one in found}
+
+    def _agent_settings(self) -> AgentSettings:
+        pki, place = self.control_plane.pki, self.place
+        return AgentSettings(
+            api_server=self.control_plane.url,
+            authority=pki.authority,
+            nodes=tuple(
+                NodeSettings(
+                    name=name,
+                    identity=_identity(pki.user(f"system:node:{name}", "system:nodes")),
+                    address=place.address(number, part=2),
+                    pod_network=IPv4Network((place.address(0, FIRST_POD_PART + (number - 1) * PARTS_PER_NODE), 21)),
+                )
+                for number, name in enumerate(self.nodes, start=1)
+            ),
+            dns=_identity(pki.user("system:serviceaccount:kube-system:rig-dns")),
+            folder=place.folder / "nodes",
+            hosts=place.hosts,
+            control_address=place.server_address,
+            control_port=place.free_port(),
+        )
+
+    def _nodes_ready(self) -> bool:
+        ready = [
+            node["metadata"]["name"]
+            for node in self.control_plane.get("nodes")["items"]
+            for condition in node.get("status", {}).get("conditions", [])
+            if condition["type"] == "Ready" and condition["status"] == "True"
+        ]
+        return sorted(ready) == sorted(self.nodes)
+
+
+def _identity(pair: Pair) -> Identity:
+    return Identity(pair.certificate, pair.key)
