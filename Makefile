@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST_ARGS ?=
 
-.PHONY: help setup run test check bench screenshot docs lock contract clean
+.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e bench-rig
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +23,21 @@ run: $(READY) ## Start the demo: a fleet sized ahead of its morning peak, with a
 
 test: $(READY) ## Run every test that needs no control plane (real Prometheus included)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+rig-build: $(READY) ## Build the programs of the rig that the cache lacks (needs Go and root once)
+	$(BIN)/python -m tests.rig build
+
+e2e: rig-build ## Run the acceptance on a real control plane with KEDA, Asterisk, Kamailio and callers (needs root)
+	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+rig: $(READY) ## Start a rig to use by hand, and say how (RIG=NAME for a second one)
+	$(BIN)/python -m tests.rig up
+
+rig-down: $(READY) ## Stop the rig; nothing of it is left
+	$(BIN)/python -m tests.rig down
+
+bench-rig: rig-build ## Measure 500 ScaledObjects on a rig
+	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m bench.cluster $(BENCH_ARGS)
 
 check: $(READY) ## Lint, types, import directions, generated files
 	$(BIN)/ruff check .

@@ -1,6 +1,6 @@
 """The rig's commands; docs/rig.md has them with examples.
 
-    python -m tests.rig build|up|down|how|call …
+python -m tests.rig build|up|down|how|call …
 """
 
 from __future__ import annotations
@@ -21,27 +21,28 @@ def main() -> int:
     parser.add_argument("--name", default=os.environ.get("RIG", "rig"), help="which rig; several may run side by side")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("build", help="build what the cache lacks")
-    commands.add_parser("up", help="start a rig that goes on by itself, and say how to use it")
+    up = commands.add_parser("up", help="start a rig that goes on by itself, and say how to use it")
+    up.add_argument("--bare", action="store_true", help="only the cluster: no calltide, no proxies, no fleet")
     commands.add_parser("down", help="stop it; nothing of it is left")
     commands.add_parser("how", help="say again how to use it")
     given = parser.parse_args()
     try:
-        return _run(given.command, given.name)
+        return _run(given)
     except (EnclosureError, PlaceError, ProgramError, detached.DetachedError) as error:
         print(error, file=sys.stderr)
         return 1
 
 
-def _run(command: str, name: str) -> int:
-    if command == "build":
+def _run(given: argparse.Namespace) -> int:
+    if given.command == "build":
         build_all()
-    elif command == "up":
+    elif given.command == "up":
         build_all()
-        print(detached.up(name, [sys.executable, "-m", "tests.rig.served"]))
-    elif command == "how":
-        print(detached.instructions(name))
+        print(detached.up(given.name, [sys.executable, "-m", "tests.rig.served", *(["--bare"] if given.bare else [])]))
+    elif given.command == "how":
+        print(detached.instructions(given.name))
     else:
-        print("stopped" if detached.down(name) else f"no rig {name!r} runs")
+        print("stopped" if detached.down(given.name) else f"no rig {given.name!r} runs")
     return 0
 
 

@@ -13,11 +13,13 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from tests.rig import enclosure
+from tests.rig.place import Place, sweep
 
 STATE = "CALLTIDE_RIG_STATE"
 """Names the rig's file to the process that serves it."""
@@ -58,7 +60,7 @@ def up(name: str, serve: list[str]) -> str:
     path.write_text(json.dumps({"pid": process.pid, "born_s": psutil.Process(process.pid).create_time()}))
     deadline_s = time.monotonic() + START_WITHIN_S
     while process.poll() is None and time.monotonic() < deadline_s:
-        if instructions := _facts(path).get("instructions"):
+        if instructions := _read(path).get("instructions"):
             return str(instructions)
         time.sleep(0.5)
     said = log.read_text(encoding="utf-8", errors="replace")[-4000:]
@@ -66,10 +68,21 @@ def up(name: str, serve: list[str]) -> str:
     raise DetachedError(f"rig {name!r} did not start:\n{said}")
 
 
-def announce(instructions: str) -> None:
-    """Called by the process that serves a rig: it stands, and this is how to use it."""
+def announce(place: Place, instructions: str) -> None:
+    """Called by the process that serves a rig: it stands here, and this is how to use it."""
     path = Path(os.environ[STATE])
-    _replace(path, {**_facts(path), "instructions": instructions})
+    _replace(path, {**_read(path), "folder": str(place.folder), "block": place.block, "instructions": instructions})
+
+
+def facts(name: str) -> dict[str, object]:
+    """What is known of a rig: `pid`, and once it stands `folder`, `block` and `instructions`."""
+    return _read(state_file(name))
+
+
+def files(name: str) -> Iterator[Path]:
+    """The files about a rig that exist."""
+    path = state_file(name)
+    return (file for file in (path, path.with_suffix(".log"), path.with_suffix(".new")) if file.exists())
 
 
 def instructions(name: str) -> str:
@@ -81,7 +94,7 @@ def instructions(name: str) -> str:
     path = state_file(name)
     if _process(path) is None:
         raise DetachedError(f"no rig {name!r} runs; 'make rig' starts one")
-    return str(_facts(path).get("instructions", "it is starting"))
+    return str(_read(path).get("instructions", "it is starting"))
 
 
 def down(name: str) -> bool:
@@ -96,29 +109,30 @@ def down(name: str) -> bool:
             # The kernel ends everything in the enclosure with it.
             process.kill()
             process.wait()
-    for file in (path, path.with_suffix(".log")):
-        file.unlink(missing_ok=True)
+    for file in files(name):
+        file.unlink()
+    sweep()
     return process is not None
 
 
-def _facts(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, object]:
     try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return facts if isinstance(facts, dict) else {}
+    return read if isinstance(read, dict) else {}
 
 
 def _process(path: Path) -> psutil.Process | None:
-    facts = _facts(path)
+    known = _read(path)
     try:
-        process = psutil.Process(int(str(facts["pid"])))
-        return process if process.create_time() == facts["born_s"] and process.is_running() else None
+        process = psutil.Process(int(str(known["pid"])))
+        return process if process.create_time() == known["born_s"] and process.is_running() else None
     except (KeyError, ValueError, psutil.NoSuchProcess):
         return None
 
 
-def _replace(path: Path, facts: dict[str, object]) -> None:
+def _replace(path: Path, known: dict[str, object]) -> None:
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps(facts), encoding="utf-8")
+    beside.write_text(json.dumps(known), encoding="utf-8")
     beside.replace(path)

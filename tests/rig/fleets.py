@@ -1,4 +1,4 @@
-"""Fleets as a user of calltide would write them: a Deployment, and the ScaledObject of the examples that points to it."""
+"""Fleets as a user of calltide would write them: a Deployment, and the example ScaledObject that points to it."""
 
 from __future__ import annotations
 

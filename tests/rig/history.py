@@ -16,8 +16,6 @@ from dataclasses import dataclass
 
 import httpx
 
-from tests.rig.pki import Pair
-
 _KINDS = {"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets"}
 
 
@@ -36,10 +34,8 @@ class Seen:
 class ReplicaHistory:
     """Watches all Deployments and StatefulSets from `start` to `stop`, in a thread for each kind."""
 
-    def __init__(self, api_url: str, authority: str, client: Pair) -> None:
-        context = ssl.create_default_context(cafile=authority)
-        context.load_cert_chain(client.certificate, client.key)
-        self._client = httpx.Client(base_url=api_url, verify=context, timeout=httpx.Timeout(10, read=30))
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
         self._seen: list[Seen] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -60,16 +56,15 @@ class ReplicaHistory:
         with self._lock:
             return [one for one in self._seen if (one.namespace, one.name) == (namespace, name) and one.at_s >= since_s]
 
-    def falls(self, *, since_s: float = 0.0) -> list[str]:
-        """Each time that somebody lowered a workload's wanted replicas, in words."""
+    def falls(self, namespace: str, *, since_s: float = 0.0) -> list[str]:
+        """Each time that somebody lowered the wanted replicas of a namespace's workload, in words."""
         with self._lock:
-            seen = [one for one in self._seen if one.at_s >= since_s]
-        falls, last = [], dict[tuple[str, str], int]()
+            seen = [one for one in self._seen if one.namespace == namespace and one.at_s >= since_s]
+        falls, last = [], dict[str, int]()
         for one in seen:
-            key = one.namespace, one.name
-            if one.wanted < last.get(key, one.wanted):
-                falls.append(f"{one.namespace}/{one.name} from {last[key]} to {one.wanted} at {one.at_s:.1f}")
-            last[key] = one.wanted
+            if one.wanted < last.get(one.name, one.wanted):
+                falls.append(f"{one.name} from {last[one.name]} to {one.wanted} at {one.at_s:.1f}")
+            last[one.name] = one.wanted
         return falls
 
     def _follow(self, path: str) -> None:

@@ -1,22 +1,26 @@
-"""The rig's Prometheus: it finds pods through the API server, as in a cluster, and scrapes loads that a test sets.
+"""The rig's Prometheus: it scrapes the cluster's pods and loads that a test sets.
 
-A pod is scraped when it is annotated `prometheus.io/scrape: "true"` (port from `prometheus.io/port`); its label
-`calltide.io/tenant` becomes the label `tenant`. History of weeks before now is written as blocks.
+Debian builds Prometheus without its Kubernetes discovery, so the rig discovers by HTTP from the same list of pods: a
+pod with the label `calltide.io/scrape-port` is scraped there, and its label `calltide.io/tenant` becomes the label
+`tenant`. History of weeks before now is written as blocks.
 """
 
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+import httpx
 
 from tests.rig.control_plane import ControlPlane
 from tests.servers.exporter import Exporters
 from tests.servers.prometheus import Labels, PrometheusServer, write_blocks
 
-_USER = "system:serviceaccount:monitoring:prometheus"
 SCRAPE_EVERY = "2s"
+PORT_LABEL, TENANT_LABEL = "calltide.io/scrape-port", "calltide.io/tenant"
 
 
 class Monitoring:
@@ -26,6 +30,7 @@ class Monitoring:
         self._control_plane = control_plane
         self._loads: dict[str, float] = {}
         self._exporters = Exporters({"loads": ""})
+        self._discovery = PodDiscovery(control_plane)
         self.server = PrometheusServer(control_plane.place.folder / "prometheus", config=self._config())
         self.server.folder.mkdir()
 
@@ -34,21 +39,13 @@ class Monitoring:
         return self.server.url
 
     def start(self) -> None:
-        """Let it read pods, and start it."""
-        self._control_plane.apply(
-            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "monitoring"}},
-            {
-                "apiVersion": "rbac.authorization.k8s.io/v1",
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": "rig-prometheus"},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
-                "subjects": [{"kind": "ServiceAccount", "namespace": "monitoring", "name": "prometheus"}],
-            },
-        )
+        """Start it; it answers when this returns."""
+        self._discovery.start()
         self.server.start()
 
     def stop(self) -> None:
         self.server.stop()
+        self._discovery.stop()
         self._exporters.close()
 
     def set_load(self, tenant: str, channels: float) -> None:
@@ -67,37 +64,69 @@ class Monitoring:
         self.server.start()
 
     def _config(self) -> str:
-        kubeconfig: Path = self._control_plane.pki.kubeconfig(self._control_plane.url, _USER)
-        annotation = "__meta_kubernetes_pod_annotation_prometheus_io"
-        relabelings: list[dict[str, Any]] = [
-            {"source_labels": [f"{annotation}_scrape"], "regex": "true", "action": "keep"},
-            {"source_labels": ["__meta_kubernetes_pod_phase"], "regex": "Running", "action": "keep"},
-            {
-                "source_labels": ["__meta_kubernetes_pod_ip", f"{annotation}_port"],
-                "separator": ":",
-                "target_label": "__address__",
-            },
-            *(
-                {"source_labels": [source], "target_label": target}
-                for source, target in (
-                    ("__meta_kubernetes_pod_label_calltide_io_tenant", "tenant"),
-                    ("__meta_kubernetes_namespace", "namespace"),
-                    ("__meta_kubernetes_pod_name", "pod"),
-                )
-            ),
-        ]
-        jobs = [
-            {
-                "job_name": "loads",
-                "metrics_path": "/loads/metrics",
-                "static_configs": [{"targets": [self._exporters.address]}],
-            },
-            {
-                "job_name": "pods",
-                "kubernetes_sd_configs": [{"role": "pod", "kubeconfig_file": str(kubeconfig)}],
-                "relabel_configs": relabelings,
-            },
-        ]
+        loads = {"job_name": "loads", "metrics_path": "/loads/metrics"}
+        loads["static_configs"] = [{"targets": [self._exporters.address]}]
+        pods = {"job_name": "pods", "http_sd_configs": [{"url": self._discovery.url, "refresh_interval": SCRAPE_EVERY}]}
         every = {"scrape_interval": SCRAPE_EVERY, "scrape_timeout": SCRAPE_EVERY}
         # JSON is YAML.
-        return json.dumps({"global": every, "scrape_configs": jobs})
+        return json.dumps({"global": every, "scrape_configs": [loads, pods]})
+
+
+class PodDiscovery:
+    """Answers Prometheus' HTTP discovery from the API server's pods. While that is away, Prometheus keeps its list."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._client = control_plane.client("rig-discovery", "system:masters")
+        discovery = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                try:
+                    status, content = 200, json.dumps(discovery.targets())
+                except httpx.HTTPError as error:
+                    status, content = 503, str(error)
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.end_headers()
+                self.wfile.write(content.encode())
+
+            def log_message(self, *args: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        if self._thread.is_alive():
+            self._server.shutdown()
+        self._server.server_close()
+        self._client.close()
+
+    def targets(self) -> list[dict[str, Any]]:
+        """Every running pod that wants to be scraped.
+
+        Raises:
+            httpx.HTTPError: the API server cannot be asked.
+        """
+        query = {"labelSelector": PORT_LABEL, "fieldSelector": "status.phase=Running"}
+        answer = self._client.get("/api/v1/pods", params=query).raise_for_status()
+        return [_target(pod) for pod in answer.json()["items"] if pod["status"].get("podIP")]
+
+
+def _target(pod: dict[str, Any]) -> dict[str, Any]:
+    metadata = pod["metadata"]
+    return {
+        "targets": [f"{pod['status']['podIP']}:{metadata['labels'][PORT_LABEL]}"],
+        "labels": {
+            "tenant": metadata["labels"].get(TENANT_LABEL, ""),
+            "namespace": metadata["namespace"],
+            "pod": metadata["name"],
+        },
+    }

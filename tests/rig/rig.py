@@ -5,12 +5,14 @@ What runs on its nodes is not its business: tests and the rig of `make rig` appl
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from ipaddress import IPv4Network
 
 from tests.rig.control_plane import ControlPlane
 from tests.rig.history import ReplicaHistory
 from tests.rig.keda import ADAPTER_HOST, Keda
 from tests.rig.monitoring import Monitoring
+from tests.rig.node import dns
 from tests.rig.node.client import NodeAgent
 from tests.rig.node.settings import AgentSettings, Identity, NodeSettings
 from tests.rig.pki import Pair
@@ -20,6 +22,7 @@ from tests.servers.processes import wait_for
 FIRST_POD_PART = 16
 """Pods of node 1 are in 127.BLOCK.16.0/24 and the seven after it, those of node 2 in the next eight, and so on."""
 PARTS_PER_NODE = 8
+_DNS_USER = "rig-dns"
 
 
 class Rig:
@@ -33,27 +36,21 @@ class Rig:
         self.monitoring = Monitoring(self.control_plane)
         self.nodes = tuple(f"node-{number}" for number in range(1, nodes + 1))
         self.agent = NodeAgent(self._agent_settings())
-        pki = self.control_plane.pki
-        self.history = ReplicaHistory(
-            self.control_plane.url, str(pki.authority), pki.user("rig-historian", "system:masters")
-        )
+        self.history = ReplicaHistory(self.control_plane.client("rig-historian", "system:masters"))
+        self._running = ExitStack()
 
     def start(self) -> None:
         """Start everything; the nodes are Ready when this returns."""
-        self.control_plane.start()
-        self.history.start()
-        self.agent.start()
-        self.keda.start()
-        self.monitoring.start()
+        for part in (self.control_plane, self.history, self.agent, self.keda, self.monitoring):
+            self._running.callback(part.stop)
+            part.start()
+            if part is self.control_plane:
+                self.control_plane.apply(*dns.access(_DNS_USER))
         wait_for(self._nodes_ready, "all nodes to be Ready")
 
     def stop(self) -> None:
-        """Stop everything in order. What does not run is no fault."""
-        self.monitoring.stop()
-        self.keda.stop()
-        self.agent.stop()
-        self.history.stop()
-        self.control_plane.stop()
+        """Stop what was started, in reverse order; a part that fails keeps none of the others from its turn."""
+        self._running.close()
 
     def wanted_replicas(self, namespace: str) -> dict[str, int]:
         """`spec.replicas` of each Deployment of a namespace."""
@@ -79,7 +76,7 @@ class Rig:
                 )
                 for number, name in enumerate(self.nodes, start=1)
             ),
-            dns=_identity(pki.user("system:serviceaccount:kube-system:rig-dns")),
+            dns=_identity(pki.user(_DNS_USER)),
             folder=place.folder / "nodes",
             hosts=place.hosts,
             control_address=place.server_address,

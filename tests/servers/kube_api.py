@@ -2,8 +2,9 @@
 
 It exists to provoke what a real kube-apiserver cannot be made to do at will: 410 Gone at a chosen moment, a watch that
 goes silent on an open connection, a stream that is cut in the middle, a server that is away and comes back with its
-state. It speaks plain HTTP and only GET: list in pages with a consistent resourceVersion, watch with bookmarks and
-`timeoutSeconds`, metadata-only lists and watches, Status objects as errors. It stores objects as they are given
+state. It speaks plain HTTP: list in pages with a consistent resourceVersion, watch with bookmarks and
+`timeoutSeconds`, metadata-only lists and watches, Status objects as errors; and Leases (kube_leases.py), the only thing
+that is written. It stores objects as they are given
 (kube_objects.py makes them in the real API's shape) and proves nothing about a real server's own behaviour: that is
 the rig's business.
 """
@@ -17,6 +18,8 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from tests.servers.kube_leases import LEASES, Leases
 
 COLLECTIONS = {
     "/apis/keda.sh/v1alpha1/scaledobjects": ("ScaledObject", "keda.sh/v1alpha1"),
@@ -46,6 +49,7 @@ class KubeApi:
         self.silent = False
         self.expire_pages = False
         self.epoch = 0
+        self.leases = Leases()
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
 
@@ -142,8 +146,36 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         pass
 
+    def do_POST(self) -> None:
+        self._lease("POST")
+
+    def do_PUT(self) -> None:
+        self._lease("PUT")
+
+    def _lease(self, method: str) -> None:
+        path = urlsplit(self.path).path
+        length = int(self.headers.get("Content-Length", 0))
+        body = json.loads(self.rfile.read(length)) if length else None
+        self.api.requests.append((f"{method} {path}", {}))
+        if self.api.silent:
+            self._hang()
+            return
+        if refused := self.api.refused.get(path):
+            self._status(refused, "Forbidden", "the server says no")
+            return
+        code, answer = self.api.leases.answer(method, path, body)
+        if answer is None:
+            self._hang()
+        elif code >= 400:
+            self._status(code, *answer)
+        else:
+            self._json(code, answer)
+
     def do_GET(self) -> None:
         parts = urlsplit(self.path)
+        if parts.path.startswith(LEASES):
+            self._lease("GET")
+            return
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         self.api.requests.append((parts.path, query))
         self.api.headers.append(dict(self.headers))

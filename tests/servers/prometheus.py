@@ -81,9 +81,10 @@ class PrometheusServer:
         os.kill(self._process.pid, signal.SIGSTOP)
 
     def resume(self) -> None:
-        """Go on after a pause."""
+        """Go on after a pause. One that does not run is no fault."""
         if self._process is not None:
-            os.kill(self._process.pid, signal.SIGCONT)
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGCONT)
 
     def _end(self, how: signal.Signals) -> None:
         if self._process is not None:
