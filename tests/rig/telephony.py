@@ -1,0 +1,39 @@
+"""The two proxies on a rig's cluster, and callers who go through them."""
+
+from __future__ import annotations
+
+from tests.rig.rig import Rig
+from tests.rig.voice import workloads
+from tests.rig.voice.callers import Callers
+from tests.servers.processes import wait_for
+
+PROXIES = 2
+
+
+class Telephony:
+    """Proxies that know every fleet of the cluster by its pods' label, and a place to call from."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+
+    def apply(self) -> None:
+        """Start the proxies; both are Ready when this returns."""
+        self._rig.control_plane.apply(*workloads.proxies())
+        wait_for(lambda: len(self.proxies()) == PROXIES, "both proxies to be Ready", at_most_s=120)
+
+    def proxies(self) -> tuple[str, ...]:
+        """Addresses of the proxies that are Ready."""
+        where = (f"--namespace={workloads.PROXY_NAMESPACE}", f"--selector={workloads.PROXY_LABELS}")
+        return tuple(
+            sorted(
+                pod["status"]["podIP"]
+                for pod in self._rig.control_plane.get("pods", *where)["items"]
+                for condition in pod["status"].get("conditions", [])
+                if condition["type"] == "Ready" and condition["status"] == "True"
+            )
+        )
+
+    def callers(self) -> Callers:
+        """Callers through both proxies."""
+        place = self._rig.place
+        return Callers(self.proxies(), place.address(1, part=1), place.folder / "calls")
