@@ -11,8 +11,8 @@ from itertools import groupby
 
 import pytest
 
-from tests.rig.installation import Installation
 from tests.rig import fleets
+from tests.rig.installation import Installation
 from tests.rig.rig import Rig
 from tests.servers.processes import wait_for
 

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.rig.installation import Installation
 from tests.rig import fleets
+from tests.rig.installation import Installation
 from tests.rig.rig import Rig
 from tests.servers.processes import wait_for
 
@@ -159,7 +159,7 @@ def test_prometheus_down(story: Story) -> None:
 def test_api_server_down_for_a_minute(story: Story) -> None:
     with story.fault("API server down"):
         before = story.answers()
-        story.rig.control_plane.api_server.stop()
+        story.rig.control_plane.api_server.kill()
         # Nobody can prove to lead, so both answer alone before long.
         time.sleep(60)
         during = {pod: {name: story.answer(pod, name) for name in FLEETS} for pod in before}

@@ -62,6 +62,17 @@ class Rig:
         found = self.control_plane.get("deployments", f"--namespace={namespace}")["items"]
         return {one["metadata"]["name"]: one["status"].get("readyReplicas", 0) for one in found}
 
+    def logs(self, lines: int = 30) -> dict[str, str]:
+        """The end of each process's and each container's log."""
+        files = [*self.place.logs.glob("*.log"), *(self.place.folder / "nodes").rglob("*.log")]
+        newest = sorted(files, key=lambda path: path.stat().st_mtime)[-20:]
+        return {
+            str(path.relative_to(self.place.folder)): "\n".join(
+                path.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]
+            )
+            for path in newest
+        }
+
     def _agent_settings(self) -> AgentSettings:
         pki, place = self.control_plane.pki, self.place
         return AgentSettings(

@@ -60,8 +60,7 @@ class KubeApi:
     def start(self) -> None:
         """Listen, on the same port as before if there was one."""
         handler = type("Handler", (_Handler,), {"api": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", self._port), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", self._port), handler)
         self._port = self._server.server_port
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
@@ -136,6 +135,13 @@ class KubeApi:
     def asked(self, path: str, *, watch: bool) -> int:
         """How many lists or watches of a path there were."""
         return sum(1 for p, query in list(self.requests) if p == path and ("watch" in query) == watch)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that are killed in the middle of a stream are what tests are about."""
 
 
 class _Handler(BaseHTTPRequestHandler):

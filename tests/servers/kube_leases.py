@@ -24,6 +24,7 @@ class Leases:
         self.unanswered: Callable[[dict], bool] = lambda lease: False
         """Which writes are done and never answered."""
         self.delay_s = 0.0
+        self.waiting = 0
         self._version = 5000
         self._lock = threading.Lock()
 
@@ -34,7 +35,9 @@ class Leases:
 
     def answer(self, method: str, path: str, body: dict | None) -> Answer:
         """The status, and an object or a reason with a message; None for an answer that never comes."""
+        self.waiting += 1
         time.sleep(self.delay_s)
+        self.waiting -= 1
         with self._lock:
             if method == "GET":
                 found = self.objects.get(path)

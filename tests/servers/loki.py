@@ -1,4 +1,4 @@
-"""A real Loki on free ports of 127.0.0.1, from the program that the environment variable CALLTIDE_LOKI names."""
+"""A real Loki on free ports of 127.0.0.1: the rig's, or the program that the environment names as CALLTIDE_LOKI."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.rig.programs import program
 from tests.servers.loki_calls import Line
 from tests.servers.processes import free_port, wait_for
 
@@ -60,8 +61,7 @@ class LokiServer:
 
     def start(self) -> None:
         """Start and wait until it takes lines and answers queries."""
-        binary = os.environ.get("CALLTIDE_LOKI")
-        assert binary, "set CALLTIDE_LOKI to a Loki program, like CALLTIDE_LOKI=/usr/local/bin/loki"
+        binary = os.environ.get("CALLTIDE_LOKI") or program("loki")
         (self.folder / "runtime.yaml").write_text(_OVERRIDES)
         config = self.folder / "loki.yaml"
         config.write_text(_CONFIG.format(port=self.port, grpc_port=free_port(), folder=self.folder))

@@ -1,0 +1,52 @@
+"""One rig with calltide on it for all tests of a run: what they share is the cluster, never a fleet or a tenant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.rig.installation import Installation
+from tests.rig.place import PlaceError, current
+from tests.rig.rig import Rig
+from tests.rig.telephony import Telephony
+
+
+@pytest.fixture(scope="session")
+def rig() -> Iterator[Rig]:
+    try:
+        place = current()
+    except PlaceError as error:
+        pytest.exit(f"{error}; 'make e2e' does it", returncode=2)
+    rig = Rig(place)
+    try:
+        rig.start()
+        yield rig
+    finally:
+        rig.stop()
+
+
+@pytest.fixture(scope="session")
+def calltide(rig: Rig) -> Installation:
+    """calltide as `deploy/` installs it: two replicas, mutual TLS with KEDA and each other."""
+    installation = Installation(rig)
+    installation.apply()
+    return installation
+
+
+@pytest.fixture(scope="session")
+def telephony(rig: Rig) -> Telephony:
+    """Two proxies in front of every fleet."""
+    telephony = Telephony(rig)
+    telephony.apply()
+    return telephony
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """What the servers said last goes with a failure: on a machine that is gone afterwards nobody can look."""
+    report = yield
+    if report.when == "call" and report.failed and "rig" in getattr(item, "funcargs", {}):
+        logs = item.funcargs["rig"].logs()
+        report.sections.extend((f"end of {name}", tail) for name, tail in logs.items())
+    return report

@@ -1,0 +1,355 @@
+"""Real calls: SIPp through two Kamailio to two Asterisk, without a cluster. Every class of the ledger is provoked."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.plain import PlainContainer
+from tests.rig.images.asterisk import ASTERISK
+from tests.rig.images.kamailio import KAMAILIO
+from tests.rig.place import Place, current
+from tests.rig.voice.callers import Callers, Running
+from tests.rig.voice.dispatcher import Destination, Wanted
+from tests.rig.voice.ledger import Ledger
+from tests.rig.voice.pbx import CLOSED, OPEN, Pbx
+from tests.rig.voice.plan import ANSWERED, RINGING, CallPlan, LogNormal, Segment
+from tests.rig.voice.proxy import Proxy, ProxyError
+from tests.servers.processes import wait_for
+
+PART = 3
+"""Of the addresses: what this test starts is in nobody's way there."""
+FLEET, SET = "plain", 7
+LONG_S = 300.0
+MAXCALLS = 40
+
+
+@dataclass
+class Voice:
+    """Two PBXs of one fleet behind two proxies, and callers."""
+
+    boxes: tuple[PlainContainer, ...]
+    proxies: tuple[Proxy, ...]
+    callers: Callers
+
+    def pbx(self, number: int) -> Pbx:
+        return Pbx(self.boxes[number].address)
+
+    def channels(self) -> tuple[int, ...]:
+        return tuple(len(self.pbx(number).channels()) for number in range(len(self.boxes)))
+
+    def serve_from(self, *numbers: int, disabled: tuple[int, ...] = ()) -> None:
+        """Have these boxes, and no others, in both proxies."""
+        destinations = frozenset(
+            Destination(SET, f"sip:{self.boxes[number].address}:5060", number in disabled) for number in numbers
+        )
+        for proxy in self.proxies:
+            proxy.bring_to(Wanted({FLEET: SET}, destinations))
+
+    def fresh(self) -> None:
+        """Every box up, empty, open, and active in both proxies."""
+        for number, box in enumerate(self.boxes):
+            if not self.pbx(number).ready():
+                box.kill()
+                box.start()
+        for number in range(len(self.boxes)):
+            wait_for(self.pbx(number).ready, f"PBX {number} to boot")
+            self.pbx(number).set_gate(OPEN)
+        self.serve_from(0, 1)
+        wait_for(self._all_active, "both proxies to find both PBXs active")
+        wait_for(lambda: self.channels() == (0, 0), "all calls to have ended")
+
+    def _all_active(self) -> bool:
+        return all(sorted(proxy.states().values()) == ["AP", "AP"] for proxy in self.proxies)
+
+
+def plan(calls: int, *, rate_per_s: float = 10.0, hold: float | LogNormal = 1.0, **more: object) -> CallPlan:
+    segment = Segment(FLEET, 0.0, calls / rate_per_s, rate_per_s, hold)
+    return CallPlan((replace(segment, **more),))
+
+
+def answers(proxy: Proxy) -> bool:
+    try:
+        return proxy.call("core.uptime", ()) is not None
+    except ProxyError:
+        return False
+
+
+def up(run: Running, calls: int) -> None:
+    wait_for(lambda: run.so_far().up == calls, f"{calls} calls to be up")
+
+
+def assert_all_went_well(ledger: Ledger, calls: int) -> None:
+    assert (ledger.offered, ledger.completed, ledger.cut) == (calls, calls, 0), ledger.table()
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return current()
+
+
+@pytest.fixture(scope="module")
+def standing(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voice]:
+    # Below the rig's folder, not pytest's: root file systems are no results to keep.
+    folder = place.folder / "plain-voice"
+    folder.mkdir()
+    boxes = tuple(
+        PlainContainer(ASTERISK, place.address(host, PART), folder, ASTERISK_MAXCALLS=str(MAXCALLS), IVR_SECONDS="2")
+        for host in (11, 12)
+    )
+    proxies = tuple(PlainContainer(KAMAILIO, place.address(host, PART), folder) for host in (21, 22))
+    clients = tuple(Proxy(proxy.address) for proxy in proxies)
+    callers = Callers([proxy.address for proxy in proxies], place.address(1, part=1), tmp_path_factory.mktemp("calls"))
+    try:
+        for server in (*boxes, *proxies):
+            server.start()
+        for client in clients:
+            wait_for(lambda client=client: answers(client), f"proxy {client.address} to answer")
+        yield Voice(boxes, clients, callers)
+    finally:
+        for server in (*boxes, *proxies):
+            server.kill()
+
+
+@pytest.fixture
+def voice(standing: Voice) -> Voice:
+    standing.fresh()
+    return standing
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [
+        pytest.param("1000", id="echo"),
+        pytest.param(ANSWERED, id="hold"),
+        pytest.param("2000", id="ivr"),
+        pytest.param("3000", id="queue"),
+        pytest.param("4000", id="conference"),
+        pytest.param("5000", id="colleague"),
+        pytest.param("700", id="parking"),
+    ],
+)
+def test_a_normal_call_is_completed_whatever_it_is_for(voice: Voice, extension: str) -> None:
+    ledger = voice.callers.start(plan(8, hold=3.0, extension=extension)).wait()
+
+    assert_all_went_well(ledger, 8)
+
+
+def test_many_calls_of_uneven_length_go_to_both_pbxs_through_both_proxies(voice: Voice) -> None:
+    run = voice.callers.start(plan(200, rate_per_s=20.0, hold=LogNormal(0.6, 0.8, at_most_s=3.0)))
+    wait_for(lambda: all(voice.channels()), "both PBXs to have calls at once")
+    ledger = run.wait()
+
+    assert_all_went_well(ledger, 200)
+    assert {call.proxy for call in ledger.calls} == {proxy.address for proxy in voice.proxies}
+
+
+def test_calls_beyond_what_the_fleet_may_carry_are_refused_with_503_and_the_others_live_on(voice: Voice) -> None:
+    room = 2 * MAXCALLS
+    run = voice.callers.start(plan(room + 10, rate_per_s=20.0, hold=12.0))
+    up(run, room)
+    ledger = run.wait()
+
+    assert (ledger.completed, ledger.refusals, ledger.cut) == (room, {503: 10}, 0), ledger.table()
+
+
+def test_a_caller_who_gives_up_while_it_rings_is_abandoned_and_not_refused(voice: Voice) -> None:
+    ledger = voice.callers.start(plan(4, hold=0.5, extension=RINGING, abandons=True)).wait()
+
+    assert (ledger.offered, ledger.abandoned, ledger.answered) == (4, 4, 0), ledger.table()
+
+
+def test_a_wrong_number_is_refused_by_the_pbx_and_not_tried_on_another(voice: Voice) -> None:
+    ledger = voice.callers.start(plan(2, extension="9999")).wait()
+
+    # 603: the dialplan ends where nothing has that number.
+    assert ledger.refused == 2, ledger.table()
+    assert 503 not in ledger.refusals
+
+
+def test_calls_on_a_pbx_that_crashes_are_cut_and_those_on_the_other_are_not(voice: Voice) -> None:
+    run = voice.callers.start(plan(12, hold=6.0))
+    up(run, 12)
+    lost, kept = voice.channels()
+    voice.boxes[0].kill()
+    ledger = run.wait()
+
+    assert lost > 0
+    assert (ledger.cut, ledger.completed) == (lost, kept), ledger.table()
+    assert {call.how for call in ledger.calls if call.code} == {"the caller's BYE was answered 408"}
+
+
+def test_calls_on_a_pbx_that_is_told_to_stop_now_are_cut_by_its_bye(voice: Voice) -> None:
+    run = voice.callers.start(plan(12, hold=6.0))
+    up(run, 12)
+    lost, kept = voice.channels()
+    voice.boxes[1].terminate()
+    ledger = run.wait()
+
+    assert kept > 0
+    assert (ledger.cut, ledger.completed) == (kept, lost), ledger.table()
+    assert "BYE from the far side" in ledger.table()
+
+
+def test_a_bye_to_a_pbx_that_restarted_meanwhile_is_answered_481_and_counts_as_cut(voice: Voice) -> None:
+    voice.serve_from(0)
+    run = voice.callers.start(plan(4, hold=8.0))
+    up(run, 4)
+    voice.boxes[0].kill()
+    voice.boxes[0].start()
+    wait_for(voice.pbx(0).ready, "the PBX to boot again")
+    ledger = run.wait()
+
+    assert ledger.cut == 4, ledger.table()
+    assert {call.code for call in ledger.calls} == {481}, ledger.table()
+
+
+def test_a_call_that_the_plan_lets_the_far_side_end_is_not_cut(voice: Voice) -> None:
+    run = voice.callers.start(plan(4, hold=60.0, callee_hangs_up=True))
+    up(run, 4)
+    for box in voice.boxes:
+        box.run("asterisk", "-rx", "channel request hangup all")
+    ledger = run.wait()
+
+    assert (ledger.completed, ledger.cut) == (4, 0), ledger.table()
+
+
+def test_a_closed_gate_sends_new_calls_to_the_other_pbx_and_ends_none(voice: Voice) -> None:
+    living = voice.callers.start(plan(10, hold=8.0))
+    up(living, 10)
+    voice.pbx(0).set_gate(CLOSED)
+    before = voice.channels()
+    late = voice.callers.start(plan(10, hold=2.0))
+    up(late, 10)
+
+    assert voice.pbx(0).gate() == CLOSED
+    assert voice.channels() == (before[0], before[1] + 10)
+    assert_all_went_well(late.wait(), 10)
+    assert_all_went_well(living.wait(), 10)
+
+
+def test_with_every_gate_closed_new_calls_are_refused_with_503_and_a_living_call_gets_its_next_leg(
+    voice: Voice,
+) -> None:
+    voice.serve_from(0)
+    in_the_ivr = voice.callers.start(plan(1, hold=5.0, extension="2000"))
+    up(in_the_ivr, 1)
+    voice.pbx(0).set_gate(CLOSED)
+    late = voice.callers.start(plan(3))
+    wait_for(lambda: len(voice.pbx(0).channels()) == 3, "the IVR to pass its caller on, behind the closed gate")
+
+    ledger = late.wait()
+    assert (ledger.refusals, ledger.answered) == ({503: 3}, 0), ledger.table()
+    assert_all_went_well(in_the_ivr.wait(), 1)
+
+
+def test_a_disabled_destination_gets_no_new_call_and_keeps_its_calls(voice: Voice) -> None:
+    living = voice.callers.start(plan(10, hold=8.0))
+    up(living, 10)
+    before = voice.channels()
+    voice.serve_from(0, 1, disabled=(0,))
+    late = voice.callers.start(plan(10, hold=2.0))
+    up(late, 10)
+
+    assert voice.channels() == (before[0], before[1] + 10)
+    assert_all_went_well(late.wait(), 10)
+    assert_all_went_well(living.wait(), 10)
+
+
+def test_a_proxy_that_a_dead_pbx_is_still_in_tries_the_next(voice: Voice) -> None:
+    voice.boxes[0].kill()
+    ledger = voice.callers.start(plan(10, hold=1.0)).wait()
+
+    assert_all_went_well(ledger, 10)
+
+
+def test_with_no_destination_at_all_calls_are_refused_with_503(voice: Voice) -> None:
+    voice.serve_from()
+    ledger = voice.callers.start(plan(4)).wait()
+
+    assert ledger.refusals == {503: 4}, ledger.table()
+
+
+def test_stopping_a_run_hangs_up_and_leaves_no_call_without_a_class(voice: Voice) -> None:
+    run = voice.callers.start(plan(1000, rate_per_s=5.0, hold=LONG_S))
+    wait_for(lambda: run.so_far().up >= 5, "five calls to be up")
+    run.stop()
+    ledger = run.wait(at_most_s=30.0)
+
+    assert 5 <= ledger.offered == ledger.unfinished < 1000, ledger.table()
+    wait_for(lambda: voice.channels() == (0, 0), "the PBXs to be empty after the stop")
+
+
+@pytest.mark.parametrize("extension", [pytest.param("3000", id="queue"), pytest.param("5000", id="colleague")])
+def test_a_pbx_whose_agents_are_sip_phones_places_legs_to_them(voice: Voice, place: Place, extension: str) -> None:
+    phone = voice.boxes[0].address
+    box = PlainContainer(
+        ASTERISK,
+        place.address(13, PART),
+        voice.boxes[0].log.parent,
+        CALLTIDE_AGENT=f"PJSIP/agent/sip:{ANSWERED}@{phone}:5060",
+    )
+    box.start()
+    try:
+        wait_for(Pbx(box.address).ready, "the third PBX to boot")
+        for proxy in voice.proxies:
+            proxy.bring_to(Wanted({FLEET: SET}, frozenset({Destination(SET, f"sip:{box.address}:5060", False)})))
+        run = voice.callers.start(plan(2, hold=4.0, extension=extension))
+        wait_for(lambda: voice.channels()[0] == 2, "the phone to have a leg of each call")
+        assert len(Pbx(box.address).channels()) == 4
+        assert_all_went_well(run.wait(), 2)
+    finally:
+        box.kill()
+
+
+def test_a_gate_closes_over_ami_as_well(voice: Voice) -> None:
+    said = ami(voice.boxes[0].address, "Action: Setvar", "Variable: CALLTIDE_GATE", f"Value: {CLOSED}")
+
+    assert "Variable Set" in said
+    assert voice.pbx(0).gate() == CLOSED
+
+
+def test_a_living_call_is_transferred_behind_a_closed_gate(voice: Voice) -> None:
+    voice.serve_from(0)
+    run = voice.callers.start(plan(1, hold=6.0, extension="5000"))
+    up(run, 1)
+    voice.pbx(0).set_gate(CLOSED)
+    (colleague,) = [channel["name"] for channel in voice.pbx(0).channels() if channel["name"].endswith(";1")]
+    ami(voice.boxes[0].address, "Action: BlindTransfer", f"Channel: {colleague}", "Context: services", "Exten: 4000")
+    wait_for(
+        lambda: [channel["dialplan"]["exten"] for channel in voice.pbx(0).channels()].count("4000") == 1,
+        "the caller to be in the conference",
+    )
+
+    assert_all_went_well(run.wait(), 1)
+
+
+def ami(address: str, *lines: str) -> str:
+    """What the manager interface says to one action."""
+    login = ("Action: Login", "Username: calltide", "Secret: rig", "Events: off")
+    script = "".join("\r\n".join((*action, "", "")) for action in (login, lines, ("Action: Logoff",)))
+    with socket.create_connection((address, 5038), timeout=10) as manager:
+        manager.sendall(script.encode())
+        return b"".join(iter(lambda: manager.recv(65536), b"")).decode()
+
+
+def test_both_kinds_of_server_tell_prometheus_about_themselves(voice: Voice, fetch: Callable[[str], str]) -> None:
+    assert "asterisk_channels_count" in fetch(f"http://{voice.boxes[0].address}:8088/metrics")
+    assert "kamailio_dialog_active_dialogs" in fetch(f"http://{voice.proxies[0].address}:8090/metrics")
+
+
+@pytest.fixture
+def fetch() -> Callable[[str], str]:
+    import httpx
+
+    return lambda url: httpx.get(url, trust_env=False).raise_for_status().text
+
+
+def test_a_written_ledger_has_a_line_per_call(voice: Voice, tmp_path: Path) -> None:
+    voice.callers.start(plan(3)).wait().write(tmp_path / "calls.jsonl")
+
+    assert len((tmp_path / "calls.jsonl").read_text().splitlines()) == 3

@@ -1,0 +1,222 @@
+"""calltide on a rig, installed from `deploy/` as an operator would: its certificates, its policies, its two replicas.
+
+Nothing of the manifests is changed but what their README tells to change: the address of Prometheus, and policies.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import grpc
+import psutil
+import yaml
+
+from keda_external_scaler.contract import externalscaler_pb2 as keda
+from keda_external_scaler.contract.externalscaler_pb2_grpc import ExternalScalerStub
+from tests.rig.rig import Rig
+from tests.servers.certificates import Authority, Leaf
+from tests.servers.processes import wait_for
+
+NAMESPACE = "calltide"
+MANIFESTS = Path(__file__).parents[2] / "deploy"
+HOST = f"calltide.{NAMESPACE}.svc.cluster.local"
+REPLICAS = 2
+_ANSWER_WITHIN_S = 5.0
+_Object = dict[str, Any]
+
+
+class Installation:
+    """The calltide of one rig."""
+
+    address = f"{HOST}:9090"
+    """The `scalerAddress` of ScaledObjects."""
+
+    def __init__(self, rig: Rig) -> None:
+        self._rig = rig
+        self._cluster = rig.control_plane
+        authority = Authority("calltide on the rig")
+        self._authority_pem = authority.certificate
+        self._server, self._client = authority.issue(HOST), authority.issue("keda")
+        self._policies: dict[str, str] = {}
+        self._credentials = grpc.ssl_channel_credentials(
+            authority.certificate, self._client.key, self._client.certificate
+        )
+
+    def apply(self) -> None:
+        """Install it; both replicas are Ready when this returns."""
+        objects = list(_manifests())
+        namespaces = [one for one in objects if one["kind"] == "Namespace"]
+        self._cluster.apply(*namespaces, *self._secrets())
+        policies = next(one for one in objects if one["metadata"]["name"] == "calltide-policies")
+        self._policies = dict(policies["data"])
+        self._cluster.apply(*(self._adapted(one) for one in objects if one not in namespaces))
+        self._cluster.apply(_trigger_authentication())
+        self.wait_until_ready()
+
+    def add_policy(self, name: str, text: str) -> None:
+        """Add a policy to the ConfigMap; it reaches the pods as fast as a kubelet brings it."""
+        self._policies[f"{name}.yaml"] = text
+        self._cluster.apply(_config_map("calltide-policies", self._policies))
+
+    def pods(self) -> tuple[str, ...]:
+        """Names of the replicas that are Ready and stay."""
+        return tuple(sorted(pod["metadata"]["name"] for pod in self._pods()))
+
+    def leader(self) -> str | None:
+        """The replica that holds the Lease, None when nobody does."""
+        lease = self._cluster.get("lease", "calltide", f"--namespace={NAMESPACE}")
+        holder = lease["spec"].get("holderIdentity") or ""
+        return next((pod for pod in self.pods() if holder.startswith(f"{pod}_")), None)
+
+    def answer(self, pod: str, namespace: str, name: str, metadata: Mapping[str, str]) -> int | None:
+        """What one replica tells KEDA of a fleet; None for an error."""
+        reference = keda.ScaledObjectRef(namespace=namespace, name=name, scalerMetadata=metadata)
+        override = (("grpc.ssl_target_name_override", HOST),)
+        with grpc.secure_channel(f"{self._ip(pod)}:9090", self._credentials, override) as channel:
+            request = keda.GetMetricsRequest(scaledObjectRef=reference, metricName="pods")
+            try:
+                values = ExternalScalerStub(channel).GetMetrics(request, timeout=_ANSWER_WITHIN_S).metricValues
+            except grpc.RpcError:
+                return None
+        return int(values[0].metricValue)
+
+    def kill(self, pod: str) -> None:
+        """End all processes of a replica, as running out of memory would."""
+        self._rig.agent.kill_container(NAMESPACE, pod, "calltide")
+
+    def processes(self, pod: str) -> list[psutil.Process]:
+        """All processes of a replica, process 1 of its container first."""
+        first = psutil.Process(self._container_pid(pod))
+        return [first, *first.children(recursive=True)]
+
+    def kill_process(self, pod: str, words: str) -> None:
+        """End the one process of a replica whose command has these words."""
+        (process,) = (one for one in self.processes(pod) if words in " ".join(one.cmdline()))
+        process.kill()
+
+    @contextmanager
+    def paused(self, pod: str) -> Iterator[None]:
+        """All processes of a replica stand still, with their connections open."""
+        pids = [process.pid for process in self.processes(pod)]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+
+    def scale(self, replicas: int) -> None:
+        """Set the number of replicas, and wait until it is so."""
+        self._cluster.kubectl("scale", "deployment", "calltide", f"--namespace={NAMESPACE}", f"--replicas={replicas}")
+        self.wait_until_ready(replicas)
+
+    def roll(self) -> None:
+        """Replace both replicas as a new version would."""
+        self._cluster.kubectl("rollout", "restart", "deployment/calltide", f"--namespace={NAMESPACE}")
+        self._cluster.kubectl("rollout", "status", "deployment/calltide", f"--namespace={NAMESPACE}", "--timeout=110s")
+        self.wait_until_ready()
+
+    def wait_until_ready(self, replicas: int = REPLICAS) -> None:
+        """Until so many replicas are Ready and no others are left."""
+        wait_for(lambda: self._standing() == (replicas, replicas), f"{replicas} replicas of calltide", at_most_s=180)
+
+    def scaling_active(self, namespace: str) -> dict[str, bool]:
+        """Whether each ScaledObject's HPA gets its metric."""
+        return {
+            hpa["metadata"]["name"].removeprefix("keda-hpa-"): any(
+                one["type"] == "ScalingActive" and one["status"] == "True"
+                for one in hpa.get("status", {}).get("conditions", [])
+            )
+            for hpa in self._cluster.get("hpa", f"--namespace={namespace}")["items"]
+        }
+
+    def wait_until_answered(self, namespace: str, wanted: Mapping[str, int]) -> None:
+        """Until both replicas give these numbers, and each fleet's HPA has its metric."""
+        triggers = {
+            one["metadata"]["name"]: one["spec"]["triggers"][0]["metadata"]
+            for one in self._cluster.get("scaledobjects", f"--namespace={namespace}")["items"]
+        }
+
+        def answered() -> bool:
+            given = [
+                {name: self.answer(pod, namespace, name, triggers[name]) for name in wanted} for pod in self.pods()
+            ]
+            active = self.scaling_active(namespace)
+            return given == [dict(wanted)] * REPLICAS and all(active.get(name) for name in wanted)
+
+        wait_for(answered, f"both replicas to answer {dict(wanted)}, and the HPAs to have it", at_most_s=180)
+
+    def _secrets(self) -> Iterator[_Object]:
+        server = _secret(NAMESPACE, "calltide-tls", self._server, self._authority_pem)
+        replicas = _secret(NAMESPACE, "calltide-replicas", self._server, self._authority_pem)
+        client = _secret("keda", "calltide-client", self._client, self._authority_pem)
+        return iter((server, replicas, client))
+
+    def _adapted(self, manifest: _Object) -> _Object:
+        if manifest["kind"] != "ConfigMap" or "calltide.yaml" not in manifest["data"]:
+            return manifest
+        configuration = yaml.safe_load(manifest["data"]["calltide.yaml"])
+        configuration["sources"]["default"]["url"] = self._rig.monitoring.url
+        return {**manifest, "data": {**manifest["data"], "calltide.yaml": yaml.safe_dump(configuration)}}
+
+    def _pods(self) -> Sequence[_Object]:
+        found = self._cluster.get("pods", f"--namespace={NAMESPACE}", "--selector=app.kubernetes.io/name=calltide")
+        return [pod for pod in found["items"] if _ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+
+    def _standing(self) -> tuple[int, int]:
+        found = self._cluster.get("pods", f"--namespace={NAMESPACE}", "--selector=app.kubernetes.io/name=calltide")
+        return len(found["items"]), len(self._pods())
+
+    def _ip(self, pod: str) -> str:
+        return str(self._cluster.get("pod", pod, f"--namespace={NAMESPACE}")["status"]["podIP"])
+
+    def _container_pid(self, pod: str) -> int:
+        for node in self._rig.nodes:
+            for running in self._rig.agent.pods(node):
+                if (running.namespace, running.name) == (NAMESPACE, pod):
+                    return running.pids["calltide"]
+        raise AssertionError(f"no node runs pod {NAMESPACE}/{pod}")
+
+
+def _manifests() -> Iterator[_Object]:
+    for path in sorted(MANIFESTS.glob("*.yaml")):
+        with path.open(encoding="utf-8") as documents:
+            yield from (one for one in yaml.safe_load_all(documents) if one)
+
+
+def _ready(pod: _Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def _config_map(name: str, data: Mapping[str, str]) -> _Object:
+    metadata = {"name": name, "namespace": NAMESPACE}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": dict(data)}
+
+
+def _secret(namespace: str, name: str, leaf: Leaf, authority_pem: bytes) -> _Object:
+    content = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority_pem}
+    return {
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"name": name, "namespace": namespace},
+        "data": {key: base64.b64encode(value).decode("ascii") for key, value in content.items()},
+    }
+
+
+def _trigger_authentication() -> _Object:
+    keys = {"caCert": "ca.crt", "tlsClientCert": "tls.crt", "tlsClientKey": "tls.key"}
+    references = [{"parameter": name, "name": "calltide-client", "key": key} for name, key in keys.items()]
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ClusterTriggerAuthentication",
+        "metadata": {"name": "calltide"},
+        "spec": {"secretTargetRef": references},
+    }
