@@ -46,7 +46,7 @@ def telephony(rig: Rig) -> Telephony:
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     """What the servers said last goes with a failure: on a machine that is gone afterwards nobody can look."""
     report = yield
-    if report.when == "call" and report.failed and "rig" in getattr(item, "funcargs", {}):
+    if report.failed and "rig" in getattr(item, "funcargs", {}):
         logs = item.funcargs["rig"].logs()
         report.sections.extend((f"end of {name}", tail) for name, tail in logs.items())
     return report

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.rig.images.image import Container, Image
+from tests.rig.node.children import Child
 from tests.rig.node.container import ProcessContainer, Start, new_root, with_path
-from tests.rig.process import OwnedProcess
+
+ENDS_WITHIN_S = 30
 
 
 class PlainContainer:
@@ -18,85 +18,61 @@ class PlainContainer:
 
     def __init__(self, image: Image, address: str, folder: Path, **environment: str) -> None:
         self.address = address
+        self.folder = folder
         self._image = image
-        self._folder = folder
         self._name = f"{image.name}-{address}"
         self._environment = with_path(environment)
-        self._process: OwnedProcess | None = None
-
-    @property
-    def log(self) -> Path:
-        """What it has written to its standard output."""
-        return self._folder / f"{self._name}.log"
+        self._children = _Children()
+        self._container: ProcessContainer | None = None
 
     def start(self) -> None:
-        container = Container(
-            new_root(self._folder, self._name), {"metadata": {"name": self._name}}, {}, self.address, self._environment
-        )
-        start = Start(self._image, container, self._image.entrypoint, "/", (), None, self.log)
-        ProcessContainer.launch(_Spawner(self), start, self._image.tree())
+        pod = {"metadata": {"name": self._name}}
+        container = Container(new_root(self.folder, self._name), pod, {}, self.address, self._environment)
+        log = self.folder / f"{self._name}.log"
+        start = Start(self._image, container, self._image.entrypoint, "/", (), None, log)
+        self._container = ProcessContainer.launch(self._children, start, self._image.tree())
 
     def run(self, *command: str) -> None:
         """Run a command inside it."""
-        entered = [
-            "nsenter",
-            f"--target={self._first()}",
-            "--pid",
-            "--mount",
-            "--uts",
-            "--root",
-            "--wd",
-            "--",
-            *command,
-        ]
-        subprocess.run(entered, env=self._environment, capture_output=True, timeout=30, check=True)
+        entered = ["nsenter", f"--target={self._started().pid}", "--pid", "--mount", "--uts", "--root", "--wd", "--"]
+        subprocess.run([*entered, *command], env=self._environment, capture_output=True, timeout=30, check=True)
 
     def terminate(self) -> None:
         """SIGTERM to its process 1, and wait until it has ended."""
-        os.kill(self._first(), signal.SIGTERM)
-        self.join()
+        self._started().terminate()
+        self._children.join()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash; one that has ended is no fault."""
-        if self._process is not None:
-            self._process.kill()
+        """SIGKILL, as a crash; one that has ended, or never ran, is no fault."""
+        if self._container is not None:
+            self._container.kill()
+            self._children.join()
 
-    def join(self) -> None:
-        """Wait until it has ended by itself."""
-        process = self._started()
-        try:
-            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        finally:
-            process.stop()
-
-    def spawn(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> OwnedProcess:
-        self._process = OwnedProcess(self._name, ["env", "--ignore-environment", *_pairs(environment), *command], log)
-        self._process.start()
-        return self._process
-
-    def _first(self) -> int:
-        pid = self._started().pid
-        return int(Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()[0])
-
-    def _started(self) -> OwnedProcess:
-        assert self._process is not None, f"{self._name} has not been started"
-        return self._process
+    def _started(self) -> ProcessContainer:
+        assert self._container is not None, f"{self._name} has not been started"
+        return self._container
 
 
-class _Spawner:
+class _Children:
     """What the node has for child processes, as far as a start needs it."""
 
-    def __init__(self, owner: PlainContainer) -> None:
-        self._owner = owner
+    def __init__(self) -> None:
+        self._monitor: subprocess.Popen[bytes] | None = None
 
-    def spawn(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> _Monitor:
-        self._owner.spawn(command, environment, log)
-        return _Monitor()
+    def spawn(self, command: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
+        with log.open("ab") as output:
+            self._monitor = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+        # Nobody waits for its end by a future here.
+        return Child(self._monitor.pid, None)
 
-
-class _Monitor:
-    ended = None
-
-
-def _pairs(environment: Mapping[str, str]) -> list[str]:
-    return [f"{name}={value}" for name, value in environment.items()]
+    def join(self) -> None:
+        """Wait until the container has ended."""
+        if self._monitor is not None:
+            self._monitor.wait(ENDS_WITHIN_S)

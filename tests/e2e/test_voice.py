@@ -17,7 +17,7 @@ from tests.rig.voice.callers import Callers, Running
 from tests.rig.voice.dispatcher import Destination, Wanted
 from tests.rig.voice.ledger import Ledger
 from tests.rig.voice.pbx import CLOSED, OPEN, Pbx
-from tests.rig.voice.plan import ANSWERED, RINGING, CallPlan, LogNormal, Segment
+from tests.rig.voice.plan import ANSWERED, RINGING, TONE, CallPlan, LogNormal, Segment
 from tests.rig.voice.proxy import Proxy, ProxyError
 from tests.servers.processes import wait_for
 
@@ -107,6 +107,8 @@ def standing(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     try:
         for server in (*boxes, *proxies):
             server.start()
+        for box in boxes:
+            wait_for(Pbx(box.address).ready, f"PBX {box.address} to boot")
         for client in clients:
             wait_for(lambda client=client: answers(client), f"proxy {client.address} to answer")
         yield Voice(boxes, clients, callers)
@@ -219,7 +221,7 @@ def test_a_call_that_the_plan_lets_the_far_side_end_is_not_cut(voice: Voice) -> 
 
 
 def test_a_closed_gate_sends_new_calls_to_the_other_pbx_and_ends_none(voice: Voice) -> None:
-    living = voice.callers.start(plan(10, hold=8.0))
+    living = voice.callers.start(plan(10, hold=12.0))
     up(living, 10)
     voice.pbx(0).set_gate(CLOSED)
     before = voice.channels()
@@ -248,7 +250,7 @@ def test_with_every_gate_closed_new_calls_are_refused_with_503_and_a_living_call
 
 
 def test_a_disabled_destination_gets_no_new_call_and_keeps_its_calls(voice: Voice) -> None:
-    living = voice.callers.start(plan(10, hold=8.0))
+    living = voice.callers.start(plan(10, hold=12.0))
     up(living, 10)
     before = voice.channels()
     voice.serve_from(0, 1, disabled=(0,))
@@ -290,7 +292,7 @@ def test_a_pbx_whose_agents_are_sip_phones_places_legs_to_them(voice: Voice, pla
     box = PlainContainer(
         ASTERISK,
         place.address(13, PART),
-        voice.boxes[0].log.parent,
+        voice.boxes[0].folder,
         CALLTIDE_AGENT=f"PJSIP/agent/sip:{ANSWERED}@{phone}:5060",
     )
     box.start()
@@ -304,6 +306,29 @@ def test_a_pbx_whose_agents_are_sip_phones_places_legs_to_them(voice: Voice, pla
         assert_all_went_well(run.wait(), 2)
     finally:
         box.kill()
+
+
+def test_a_call_is_heard_without_a_gap_while_the_gate_of_its_pbx_is_closed(voice: Voice) -> None:
+    run = voice.callers.start(plan(6, hold=4.0, extension=TONE, listens=True))
+    up(run, 6)
+    for number in range(2):
+        voice.pbx(number).set_gate(CLOSED)
+    ledger = run.wait()
+
+    assert_all_went_well(ledger, 6)
+    # Packets come every 20 ms; a busy machine may hold one back, but not for a second.
+    assert max(call.silence_s for call in ledger.calls) < 1.0, [call.silence_s for call in ledger.calls]
+
+
+def test_the_silence_of_a_call_whose_pbx_crashed_is_measured(voice: Voice) -> None:
+    voice.serve_from(0)
+    run = voice.callers.start(plan(2, hold=4.0, extension=TONE, listens=True))
+    up(run, 2)
+    voice.boxes[0].kill()
+    ledger = run.wait()
+
+    assert ledger.cut == 2, ledger.table()
+    assert min(call.silence_s for call in ledger.calls) > 2.0, [call.silence_s for call in ledger.calls]
 
 
 def test_a_gate_closes_over_ami_as_well(voice: Voice) -> None:

@@ -56,7 +56,6 @@ class Installation:
         policies = next(one for one in objects if one["metadata"]["name"] == "calltide-policies")
         self._policies = dict(policies["data"])
         self._cluster.apply(*(self._adapted(one) for one in objects if one not in namespaces))
-        self._cluster.apply(_trigger_authentication())
         self.wait_until_ready()
 
     def add_policy(self, name: str, text: str) -> None:
@@ -208,15 +207,4 @@ def _secret(namespace: str, name: str, leaf: Leaf, authority_pem: bytes) -> _Obj
         "kind": "Secret",
         "metadata": {"name": name, "namespace": namespace},
         "data": {key: base64.b64encode(value).decode("ascii") for key, value in content.items()},
-    }
-
-
-def _trigger_authentication() -> _Object:
-    keys = {"caCert": "ca.crt", "tlsClientCert": "tls.crt", "tlsClientKey": "tls.key"}
-    references = [{"parameter": name, "name": "calltide-client", "key": key} for name, key in keys.items()]
-    return {
-        "apiVersion": "keda.sh/v1alpha1",
-        "kind": "ClusterTriggerAuthentication",
-        "metadata": {"name": "calltide"},
-        "spec": {"secretTargetRef": references},
     }

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any
 
-from tests.rig.node.api import Api
+from tests.rig.node.api import connect
 from tests.rig.node.children import Children
 from tests.rig.node.dns import ClusterDns
 from tests.rig.node.http_server import Request, Response, json_response, serve
@@ -22,7 +22,7 @@ async def run(settings: AgentSettings) -> None:
     sweep(settings)
     children = Children()
     nodes = {node.name: Node(settings, node, children) for node in settings.nodes}
-    ClusterDns(Api(settings.api_server, settings.authority, settings.dns), settings.hosts).start()
+    ClusterDns(connect(settings.api_server, settings.authority, settings.dns), settings.hosts).start()
     for node in nodes.values():
         node.come_up()
     server = await serve(settings.control_address, settings.control_port, Control(nodes).answer)

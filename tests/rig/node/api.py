@@ -44,23 +44,21 @@ class Follower(Protocol):
         """An object is gone."""
 
 
+def connect(url: str, authority: Path, identity: Identity) -> Api:
+    """The API server at a URL, as one identity sees it."""
+    context = ssl.create_default_context(cafile=str(authority))
+    context.load_cert_chain(identity.certificate, identity.key)
+    timeout = httpx.Timeout(_ANSWER_S, pool=2 * _ANSWER_S)
+    limits = httpx.Limits(max_connections=16, max_keepalive_connections=8)
+    return Api(httpx.AsyncClient(base_url=url, verify=context, timeout=timeout, limits=limits, trust_env=False))
+
+
 class Api:
     """The API server for one identity. While `reachable` is False it stands behind a broken network."""
 
-    def __init__(self, url: str, authority: Path, identity: Identity) -> None:
-        context = ssl.create_default_context(cafile=str(authority))
-        context.load_cert_chain(identity.certificate, identity.key)
+    def __init__(self, client: httpx.AsyncClient) -> None:
         self.reachable = True
-        self._client = httpx.AsyncClient(
-            base_url=url,
-            verify=context,
-            timeout=httpx.Timeout(_ANSWER_S, pool=2 * _ANSWER_S),
-            limits=httpx.Limits(max_connections=16, max_keepalive_connections=8),
-        )
-
-    async def close(self) -> None:
-        """Close its connections."""
-        await self._client.aclose()
+        self._client = client
 
     async def get(self, path: str, **parameters: str) -> dict[str, Any]:
         """An object or a list.

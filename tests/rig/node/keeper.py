@@ -14,6 +14,7 @@ from typing import Any
 from tests.rig.node import probes
 from tests.rig.node.container import Running as RunningContainer
 from tests.rig.node.status import ContainerState, Running, Terminated, Waiting, restarts, timestamp
+from tests.rig.node.tasks import supervised
 
 BACK_OFF_S = 1.0
 BACK_OFF_AT_MOST_S = 30.0
@@ -50,6 +51,8 @@ class Keeper:
         self._launch = launch
         self._changed = changed
         self._stopping = False
+        self._halting: RunningContainer | None = None
+        """The one that is being ended since a probe found it broken."""
 
     async def keep(self) -> int:
         """Start it, and again as the restart policy has it; its exit code when it has ended for good."""
@@ -73,16 +76,8 @@ class Keeper:
             if self.state.before is not None and isinstance(self.state.now, Waiting):
                 self._show(now=self.state.before)
             return
-        running, began_s = self.running, time.monotonic()
-        hook = self.spec.get("lifecycle", {}).get("preStop")
-        if hook:
-            await _first(_hook(hook, running, self.spec, self._pod_ip, grace_s), running.ended, grace_s)
-            grace_s = max(grace_s - (time.monotonic() - began_s), _AFTER_HOOK_S)
-        running.terminate()
-        await asyncio.wait({running.ended}, timeout=grace_s)
-        if not running.ended.done():
-            running.kill()
-            await asyncio.wait({running.ended}, timeout=_KILLED_S)
+        running = self.running
+        await self._halt(running, grace_s)
         self._end(running)
 
     def wait_for(self, reason: str, message: str) -> None:
@@ -176,10 +171,21 @@ class Keeper:
         await probes.watch(probe, ask, healthy=healthy, judged=judged)
 
     def _judge(self, alive: bool, running: RunningContainer) -> None:
-        if not alive and not self._stopping:
-            running.terminate()
-            # Not a preStop hook: nobody waits for a container that is broken. SIGKILL follows after the grace period.
-            asyncio.get_running_loop().call_later(self._grace_s, running.kill)
+        if not alive and not self._stopping and self._halting is not running:
+            self._halting = running
+            supervised(self._halt(running, self._grace_s))
+
+    async def _halt(self, running: RunningContainer, grace_s: float) -> None:
+        began_s = time.monotonic()
+        hook = self.spec.get("lifecycle", {}).get("preStop")
+        if hook:
+            await _first(_hook(hook, running, self.spec, self._pod_ip, grace_s), running.ended, grace_s)
+            grace_s = max(grace_s - (time.monotonic() - began_s), _AFTER_HOOK_S)
+        running.terminate()
+        await asyncio.wait({running.ended}, timeout=grace_s)
+        if not running.ended.done():
+            running.kill()
+            await asyncio.wait({running.ended}, timeout=_KILLED_S)
 
     def _show(self, **changes: Any) -> None:
         new = replace(self.state, **changes)

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MNT_DETACH = 2
@@ -60,8 +60,15 @@ class Root:
             ("proc", self.merged / "proc", "proc", "nosuid,nodev,noexec"),
             ("/dev", self.merged / "dev", "none", "rbind"),
         ]
-        for bind in binds:
-            target = mount_point(self.merged, bind.target, folder=bind.source.is_dir())
+        # Outer ones first, whatever their order: one that is mounted later would hide what it has below it.
+        ordered = sorted(binds, key=lambda bind: PurePosixPath(bind.target).parts)
+        for bind in ordered:
+            folder = bind.source.is_dir()
+            target = mount_point(self.merged, bind.target, folder=folder)
+            for outer in ordered:
+                if bind is not outer and PurePosixPath(bind.target).is_relative_to(outer.target):
+                    within = str(PurePosixPath(bind.target).relative_to(outer.target))
+                    mount_point(outer.source, within, folder=folder)
             rows.append((str(bind.source), target, "none", "bind,ro" if bind.read_only else "bind"))
         return "".join(
             f"{_escaped(source)} {_escaped(target)} {kind} {options} 0 0\n" for source, target, kind, options in rows

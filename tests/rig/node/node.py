@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests.rig.node.addresses import Addresses
-from tests.rig.node.api import RETRY_AT_MOST_S, RETRY_S, Api, ApiError, Object
+from tests.rig.node.api import RETRY_AT_MOST_S, RETRY_S, ApiError, Object, connect
 from tests.rig.node.children import Children
 from tests.rig.node.environment import PodSpecError
 from tests.rig.node.objects import REFRESH_S, Objects
@@ -39,7 +39,7 @@ class Node:
 
     def __init__(self, settings: AgentSettings, node: NodeSettings, children: Children) -> None:
         self.settings = node
-        self._api = Api(settings.api_server, settings.authority, node.identity)
+        self._api = connect(settings.api_server, settings.authority, node.identity)
         url = urlsplit(settings.api_server)
         self._host = Host(
             address=node.address,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -12,24 +11,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.rig.images import IMAGES
-from tests.rig.images.image import Container, Image
 from tests.rig.node import environment, volumes
 from tests.rig.node.api import RETRY_AT_MOST_S, Api, ApiError, Object
 from tests.rig.node.children import Children
-from tests.rig.node.container import Running, Start, launch, new_root, with_path
+from tests.rig.node.container import Running, launch
 from tests.rig.node.environment import PodSpecError, Reference, Surroundings
 from tests.rig.node.keeper import Keeper
-from tests.rig.node.mounts import Bind
 from tests.rig.node.objects import Objects, Token, request_token
+from tests.rig.node.starting import image, start, start_delay_s
 from tests.rig.node.status import PodState, initial_state, needs_sending, status, timestamp
 from tests.rig.node.tasks import supervised
 
-START_DELAY = "rig.calltide.io/start-delay"
-"""Annotation: how much later the containers start, in place of an image that is pulled and a server that boots."""
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _FIRST_RETRY_S = 0.1
+# Statuses of answers that may be better the next time; 0: there was none.
+_TRY_AGAIN = (0, 429, 500, 502, 503, 504)
 # A kubelet's least grace period, also for a pod whose object is gone already.
 _LEAST_GRACE_S = 1.0
 
@@ -73,7 +68,7 @@ class PodWorker:
         }
         self._tokens: dict[volumes.TokenRequest, Token] = {}
         self._sent: dict[str, Any] | None = None
-        self._gone = False
+        self._gone = asyncio.Event()
         self._mounted = False
         self._stale = False
         """Labels or annotations changed, which volumes may show."""
@@ -81,16 +76,16 @@ class PodWorker:
         self._grace_s = float("inf")
         reason = "PodInitializing" if spec.get("initContainers") else "ContainerCreating"
         policy = spec.get("restartPolicy", "Always")
+        initial_policy = "Never" if policy == "Never" else "OnFailure"
         self.initial = [
-            self._keeper(
-                one, "Never" if policy == "Never" else "OnFailure", shown.get("initContainerStatuses", ()), reason
-            )
+            self._keeper(one, initial_policy, shown.get("initContainerStatuses", ()), reason)
             for one in spec.get("initContainers", ())
         ]
         self.keepers = [
             self._keeper(one, policy, shown.get("containerStatuses", ()), reason) for one in spec["containers"]
         ]
-        self.update(pod)
+        if "deletionTimestamp" in metadata:
+            self.update(pod)
 
     def update(self, pod: Object) -> None:
         """Take over the pod as it is now."""
@@ -106,7 +101,7 @@ class PodWorker:
 
     def vanished(self) -> None:
         """Its object is gone: end what still runs."""
-        self._gone = True
+        self._gone.set()
         self._delete(0)
 
     async def run(self) -> None:
@@ -120,6 +115,8 @@ class PodWorker:
         await asyncio.gather(*(keeper.stop(self._grace_s) for keeper in (*self.initial, *self.keepers)))
         await self._farewell()
         self.clean_up()
+        # Not before: an older event of the watch must not look like a new pod.
+        await self._gone.wait()
 
     async def abandon(self) -> None:
         """The node has died: end its processes and say nothing. Its volumes stay, as on a disk."""
@@ -158,11 +155,12 @@ class PodWorker:
             ApiError: the API server refused, or cannot be reached.
         """
         new = status(self.pod, self._state(), timestamp(time.time()))
-        if self.over or self._gone or not needs_sending(new, self._sent, self.pod):
+        if self.over or self._gone.is_set() or not needs_sending(new, self._sent, self.pod):
             return
         # The uid guards against a new pod of the same name.
-        self.pod = await self.host.api.patch(f"{self._path}/status", {"metadata": {"uid": self.uid}, "status": new})
+        answer = await self.host.api.patch(f"{self._path}/status", {"metadata": {"uid": self.uid}, "status": new})
         self._sent = new
+        self.update(answer)
 
     @property
     def _path(self) -> str:
@@ -205,7 +203,9 @@ class PodWorker:
         begun_s, retry_s = time.monotonic(), _FIRST_RETRY_S
         while True:
             try:
-                delay_s = duration_s(self.pod["metadata"].get("annotations", {}).get(START_DELAY, "0s"))
+                delay_s = start_delay_s(self.pod)
+                if delay_s:
+                    self.host.changed(self)  # else its first status comes with the start, to spare a request
                 await asyncio.sleep(begun_s + delay_s - time.monotonic())
                 await self._fetch()
                 self._write_volumes()
@@ -249,23 +249,15 @@ class PodWorker:
 
     async def _launch(self, spec: Object) -> Running:
         self.folder.mkdir(parents=True, exist_ok=True)
-        chosen = image(spec["image"])
-        fixed = {**self.host.variables, "HOSTNAME": self.name, "POD_IP": self.pod_ip}
-        values = with_path(environment.environment(spec, self._surroundings, fixed, self._look_up))
-        start = Start(
-            image=chosen,
-            container=Container(new_root(self.folder, spec["name"]), self.pod, spec, self.pod_ip, values),
-            command=environment.command(spec, chosen.entrypoint, values),
-            working_directory=spec.get("workingDir", "/"),
-            binds=(
-                *(Bind(path, str(path), read_only=True) for path in chosen.mounts),
-                Bind(self.host.hosts, "/etc/hosts", read_only=True),
-                *(volumes.binds(spec, self.pod, self.folder / "volumes") if chosen.tree is not None else ()),
-            ),
-            user=_user(self.pod, spec),
-            log=self.folder / f"{spec['name']}.log",
+        how = start(
+            spec,
+            self._surroundings,
+            self._look_up,
+            variables=self.host.variables,
+            hosts=self.host.hosts,
+            folder=self.folder,
         )
-        return await launch(self.host.children, start)
+        return await launch(self.host.children, how)
 
     async def _farewell(self) -> None:
         """Send the final status, then delete the pod for good; the API server may be away for as long as it likes."""
@@ -276,9 +268,9 @@ class PodWorker:
             "preconditions": {"uid": self.uid},
         }
         retry_s = _FIRST_RETRY_S
-        while not self._gone:
+        while not self._gone.is_set():
             try:
-                await self.send_status()
+                await self._send_last_status()
                 await self.host.api.delete(self._path, options)
                 return
             except ApiError as error:
@@ -288,37 +280,16 @@ class PodWorker:
             await asyncio.sleep(retry_s)
             retry_s = min(2 * retry_s, RETRY_AT_MOST_S)
 
+    async def _send_last_status(self) -> None:
+        try:
+            await self.send_status()
+        except ApiError as error:
+            if error.status in _TRY_AGAIN:
+                raise
+            # It is refused, as it will be the next time: no reason for the pod to stay.
+            log.warning("last status of pod %s/%s: %s", self.namespace, self.name, error)
+
     def clean_up(self) -> None:
         """Take away all but its logs."""
         for name in ("volumes", "containers"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
-
-
-def image(reference: str) -> Image:
-    """The image of a container: its name without registry and tag.
-
-    Raises:
-        PodSpecError: there is none.
-    """
-    name = reference.rsplit("/", 1)[-1].split("@")[0].split(":")[0]
-    if name not in IMAGES:
-        raise PodSpecError(f"there is no image {reference!r} on the rig; known are {', '.join(sorted(IMAGES))}")
-    return IMAGES[name]
-
-
-def duration_s(text: str) -> float:
-    """Seconds of a duration such as 45s, 1m30s or 500ms.
-
-    Raises:
-        PodSpecError: it is none.
-    """
-    if not re.fullmatch(f"({_DURATION.pattern})+", text):
-        raise PodSpecError(f"{START_DELAY}: {text!r} is not a duration such as 45s or 1m30s")
-    return sum(float(number) * _UNIT_S[unit] for number, unit in _DURATION.findall(text))
-
-
-def _user(pod: Object, spec: Object) -> tuple[int, int] | None:
-    context = {**pod["spec"].get("securityContext", {}), **spec.get("securityContext", {})}
-    if "runAsUser" not in context:
-        return None
-    return context["runAsUser"], context.get("runAsGroup", 0)

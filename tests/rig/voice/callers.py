@@ -18,8 +18,10 @@ import threading
 import time
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from tests.rig.voice.ear import Ear
 from tests.rig.voice.ledger import Call, Ledger, LedgerError, Totals, account, cross_check
 from tests.rig.voice.plan import CallPlan, Share, shares
 from tests.rig.voice.trace import read
@@ -32,6 +34,7 @@ ANSWER_WITHIN_S = 90
 _SPARE_S = 240.0
 """Beyond the last planned hanging up: for answers that never come, and for a machine that is busy."""
 _BETWEEN_SIGNALS_S = 0.5
+_DISCARD_PORT = 9
 _NORMAL_EXITS = frozenset({0, 1})
 """1: some calls did not go as the script has it. Which, and how, is the ledger's business."""
 
@@ -137,6 +140,7 @@ class _Line:
         self._files = files
         self._address = address
         self._process: subprocess.Popen[bytes] | None = None
+        self._ears: tuple[Ear, ...] = ()
 
     @property
     def end_s(self) -> float:
@@ -145,7 +149,11 @@ class _Line:
         return share.start_s + len(share.holds_s) / share.rate_per_s + max(share.holds_s) + _SPARE_S
 
     def start(self) -> None:
-        rows = "".join(f"{round(hold_s * 1000)}\n" for hold_s in self.share.holds_s)
+        holds_s = self.share.holds_s
+        if self.share.segment.listens:
+            self._ears = tuple(Ear(self._address) for _ in holds_s)
+        ports = [ear.port for ear in self._ears] or [_DISCARD_PORT] * len(holds_s)
+        rows = "".join(f"{round(hold_s * 1000)};{port}\n" for hold_s, port in zip(holds_s, ports, strict=True))
         self._file("holds").write_text(f"SEQUENTIAL\n{rows}", encoding="ascii")
         with self._file("log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -160,6 +168,8 @@ class _Line:
         if self._process is not None and self._process.poll() is None:
             self._process.kill()
             self._process.wait()
+        for ear in self._ears:
+            ear.close()
 
     def wait(self, deadline_s: float, *, stopped: bool) -> None:
         if self._process is None:
@@ -182,7 +192,14 @@ class _Line:
         cross_check(self._own, calls, totals(self._file("count")))
         if stopped_s is None and len(calls) != len(self.share.holds_s):
             raise LedgerError(f"{self._own}: {len(self.share.holds_s)} calls were planned, {len(calls)} were offered")
-        return calls
+        return [self._heard(call) for call in calls]
+
+    def _heard(self, call: Call) -> Call:
+        """The call with its longest silence, where somebody listened to it."""
+        if not self._ears or call.answered_s is None or call.ended_s is None:
+            return call
+        ear = self._ears[int(call.call_id.removeprefix(self._own)) - 1]
+        return replace(call, silence_s=ear.longest_silence_s(call.answered_s, call.ended_s))
 
     def _command(self) -> list[str]:
         share = self.share
@@ -197,7 +214,6 @@ class _Line:
             ("-inf", str(self._file("holds"))),
             ("-cid_str", f"{self._own}%u"),
             ("-i", self._address),
-            ("-mi", self._address),
             ("-p", str(_free_port(self._address))),
             ("-r", f"{share.rate_per_s:.6f}"),
             # As many at once as there are: the default limit would thin out long calls.

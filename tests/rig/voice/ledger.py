@@ -52,6 +52,8 @@ class Call:
     how: str
     ended_by_caller: bool
     """It went as the caller's script has it to the end."""
+    silence_s: float | None = None
+    """The longest time in which nothing was heard from the answer to the end, where somebody listened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,8 @@ ANSWERED = "1001"
 """Answered at once and held until the caller hangs up."""
 RINGING = "1002"
 """Rings and is never answered."""
+TONE = "1003"
+"""Answered at once, with a tone that never pauses."""
 
 
 class PlanError(Exception):
@@ -46,6 +48,9 @@ class Segment:
     """The caller gives up a call that rings (extension 1002)."""
     callee_hangs_up: bool = False
     """A BYE from the far side is as planned, not a cut; the caller hangs up after `hold` at the latest."""
+
+    listens: bool = False
+    """The longest silence of each call is measured (extension 1003); for tens of calls at once, not for hundreds."""
 
     @property
     def calls(self) -> int:
@@ -146,3 +151,5 @@ def _check(where: str, segment: Segment) -> None:
         )
     if segment.abandons and segment.extension != RINGING:
         raise PlanError(f"{where}: only a call that rings can be abandoned: dial {RINGING}, not {segment.extension}")
+    if segment.listens and segment.extension != TONE:
+        raise PlanError(f"{where}: only a tone has no silence of its own: dial {TONE}, not {segment.extension}")

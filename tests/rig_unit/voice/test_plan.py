@@ -69,6 +69,7 @@ def test_rates_over_time_carry_over_what_is_no_whole_call() -> None:
         (replace(MINUTE, fleet="a b"), "segment 1: fleet 'a b' cannot stand in a SIP address"),
         (replace(MINUTE, fleet=""), "segment 1: fleet '' cannot stand in a SIP address"),
         (replace(MINUTE, abandons=True), "segment 1: only a call that rings can be abandoned: dial 1002, not 1001"),
+        (replace(MINUTE, listens=True), "segment 1: only a tone has no silence of its own: dial 1003, not 1001"),
         (replace(MINUTE, rate_per_s=0.001), "the plan places no call"),
     ],
 )
