@@ -5,12 +5,15 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+S3_READY := $(VENV)/.s3-ready
 PYTEST_ARGS ?=
+# No options of this machine (index, folders of wheels) belong into a lock: versions and hashes say all.
+LOCK := $(BIN)/pip-compile -q --no-emit-options --generate-hashes --strip-extras --allow-unsafe
 
-.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e bench-rig
+.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e e2e-stores bench-rig
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.lock pyproject.toml tools/make_venv.sh
 	PYTHON=$(PYTHON) tools/make_venv.sh $(VENV)
@@ -29,6 +32,13 @@ rig-build: $(READY) ## Build the programs of the rig that the cache lacks (needs
 
 e2e: rig-build ## Run the acceptance on a real control plane with KEDA, Asterisk, Kamailio and callers (needs root)
 	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+
+$(S3_READY): $(READY) requirements-s3.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-s3.lock
+	@touch $(S3_READY)
+
+e2e-stores: $(S3_READY) ## Run the archive and its sources on a real Loki and a real MinIO (needs Go once)
+	$(BIN)/python -m pytest tests/stores $(PYTEST_ARGS)
 
 rig: $(READY) ## Start a rig to use by hand, and say how (RIG=NAME for a second one)
 	$(BIN)/python -m tests.rig up
@@ -59,8 +69,9 @@ contract: $(READY) ## Generate the gRPC code from KEDA's contract
 	$(BIN)/python -m tools.generate_contract
 
 lock: $(READY) ## Lock the dependencies with hashes
-	$(BIN)/pip-compile -q --upgrade --no-emit-index-url --no-emit-trusted-host --generate-hashes --strip-extras --allow-unsafe -o requirements.lock pyproject.toml
-	$(BIN)/pip-compile -q --upgrade --no-emit-index-url --no-emit-trusted-host --generate-hashes --strip-extras --allow-unsafe --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --upgrade -o requirements.lock pyproject.toml
+	$(LOCK) --upgrade --extra dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	$(LOCK) --upgrade --extra s3 -c requirements-dev.lock -o requirements-s3.lock pyproject.toml
 
 clean: ## Remove what was built
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

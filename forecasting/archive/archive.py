@@ -14,8 +14,16 @@ from threading import Lock
 from forecasting.archive.assemble import assemble, columns_of
 from forecasting.archive.coverage import Coverage, Span
 from forecasting.archive.keys import DAY_S, DatasetKey
-from forecasting.archive.segment import Segment, SegmentDamagedError, SegmentName, digest_of, encode, metadata_of
-from forecasting.archive.store import SET_ASIDE, open_store
+from forecasting.archive.segment import (
+    SET_ASIDE,
+    Segment,
+    SegmentDamagedError,
+    SegmentName,
+    digest_of,
+    encode,
+    metadata_of,
+)
+from forecasting.archive.store import open_store
 from forecasting.errors import ArchiveError, ForecastInputError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix

@@ -26,6 +26,9 @@ from forecasting.load import Float32Array, LoadMatrix
 FORMAT = 1
 """Version of layout and metadata. A higher one is refused, not guessed at."""
 
+SET_ASIDE = ".corrupt"
+"""What is appended to the name of a file that cannot be read."""
+
 _NAME = re.compile(
     r"(?P<day>\d{4}-\d\d-\d\d)\.s(?P<first>\d{5})-(?P<last>\d{5})\.w(?P<write>\d{10})\.m(?P<merges>\d{6})"
     r"\.(?P<digest>[0-9a-f]{16})\.v(?P<format>\d+)\.parquet"

@@ -1,4 +1,4 @@
-"""Where segment files lie: a local folder or an object store, behind the few verbs that the archive needs.
+"""Where segment files lie: a folder or an object store (object_store.py), behind the few verbs that the archive needs.
 
 Both promise the same: a file appears whole under its name or not at all. On a local disk that takes a temporary name,
 fsync of the file, a rename and fsync of the folder; an object store's single put is atomic by itself.
@@ -12,16 +12,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import fsspec
 
+from forecasting.archive.object_store import ObjectStore, driver_options
+from forecasting.archive.segment import SET_ASIDE
 from forecasting.errors import ArchiveError
-
-SET_ASIDE = ".corrupt"
-"""What is appended to the name of a file that cannot be read."""
 
 _TEMPORARY = ".tmp"
 _LEFT_OVER_AFTER_S = 3600  # a write takes seconds: an older temporary file belongs to a process that died
@@ -66,11 +65,12 @@ def open_store(url: str) -> Store:
     """The store behind an fsspec URL; a plain path is a local folder.
 
     Raises:
-        ArchiveError: the URL's protocol is not known or its driver is not installed.
+        ArchiveError: the URL's protocol is not known, its driver is not installed, or it holds S3 credentials.
     """
+    options = driver_options(url)
     shown = _without_credentials(url)
     try:
-        filesystem, root = fsspec.core.url_to_fs(url)
+        filesystem, root = fsspec.core.url_to_fs(url, **options)
     except (ImportError, ValueError) as error:
         raise ArchiveError(
             f"archive {shown}: {type(error).__name__} for this kind of URL; use a folder, or s3://bucket/prefix with "
@@ -148,70 +148,6 @@ class LocalStore:
         except FileNotFoundError:
             return False
         return True
-
-
-class ObjectStore:
-    """Anything else that fsspec reaches, like S3 or MinIO: flat keys, atomic puts, no rename."""
-
-    def __init__(self, filesystem: Any, root: str, shown: str) -> None:
-        self._filesystem = filesystem
-        self._root = root.rstrip("/")
-        self.shown = shown
-
-    def folders(self) -> list[str]:
-        """Names of all folders."""
-        return self._listed(self._root, "directory")
-
-    def names(self, folder: str) -> list[str]:
-        """Names of the files in a folder; empty where there is no such folder."""
-        return self._listed(f"{self._root}/{folder}", "file")
-
-    def read(self, path: str) -> bytes:
-        """A file's content. Raises FileNotFoundError where it is gone."""
-        with self._explained(path, "read", missing_is_fine=True):
-            data: bytes = self._filesystem.cat_file(f"{self._root}/{path}")
-            return data
-
-    def write(self, path: str, data: bytes) -> None:
-        """Make the file appear whole and durable, or not at all."""
-        with self._explained(path, "written"):
-            self._filesystem.pipe_file(f"{self._root}/{path}", data)
-
-    def remove(self, path: str) -> None:
-        """Remove a file; one that is gone already is fine."""
-        with self._explained(path, "removed"), suppress(FileNotFoundError):
-            self._filesystem.rm_file(f"{self._root}/{path}")
-
-    def set_aside(self, path: str) -> None:
-        """Put the file out of the way under a name ending in `.corrupt`."""
-        with self._explained(path, "renamed"), suppress(FileNotFoundError):
-            self._filesystem.cp_file(f"{self._root}/{path}", f"{self._root}/{path}{SET_ASIDE}")
-            self._filesystem.rm_file(f"{self._root}/{path}")
-
-    def sweep(self, folder: str) -> None:
-        """A put that never ended leaves nothing that can be seen."""
-
-    def _listed(self, folder: str, kind: str) -> list[str]:
-        with self._explained(folder, "listed"):
-            # Another process may have written since: a listing that fsspec remembers would hide it.
-            self._filesystem.invalidate_cache()
-            try:
-                entries = self._filesystem.ls(folder, detail=True)
-            except FileNotFoundError:
-                return []
-            return sorted(str(entry["name"]).rsplit("/", 1)[1] for entry in entries if entry["type"] == kind)
-
-    @contextmanager
-    def _explained(self, path: str, verb: str, *, missing_is_fine: bool = False) -> Iterator[None]:
-        try:
-            yield
-        except Exception as error:  # drivers raise their own families: botocore's do not even derive from OSError
-            if missing_is_fine and isinstance(error, FileNotFoundError):
-                raise
-            raise ArchiveError(
-                f"{self.shown}: {path} cannot be {verb}: {type(error).__name__}: {error}; check that the store is up, "
-                "the bucket exists and the credentials allow to list, get, put and delete; what was written stays"
-            ) from error
 
 
 def _make_folder(folder: Path) -> None:

@@ -57,6 +57,10 @@ class KubeApi:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}"
 
+    @property
+    def is_there(self) -> bool:
+        return self._server is not None
+
     def start(self) -> None:
         """Listen, on the same port as before if there was one."""
         handler = type("Handler", (_Handler,), {"api": self})
@@ -151,6 +155,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it so
         pass
+
+    def parse_request(self) -> bool:
+        # A connection that was open when the server went away is answered by nobody either.
+        if super().parse_request() and self.api.is_there:
+            return True
+        self.close_connection = True
+        return False
 
     def do_POST(self) -> None:
         self._lease("POST")

@@ -57,7 +57,8 @@ class Leases:
     def _updated(self, path: str, body: dict) -> Answer:
         before = self.objects.get(path)
         if before is None:
-            return 404, ("NotFound", f"leases {path} not found")
+            # The real one may make a Lease by PUT, but not one that bears the UID of another.
+            return 409, ("Conflict", f"leases {path}: the UID in the precondition is not that of the object")
         if body["metadata"].get("resourceVersion") != before["metadata"]["resourceVersion"]:
             return 409, ("Conflict", "the object has been modified; please apply your changes to the latest version")
         return 200, self._stored(path, body)

@@ -1,4 +1,4 @@
-"""Record a real Loki's answers to everything that the tests ask: `CALLTIDE_LOKI=… python -m tests.stores.record_loki`.
+"""Record a real Loki's answers to everything that the tests ask: `python -m tests.stores.record_loki`.
 
 The expectations run through a proxy that writes down each exchange, so that the recording holds what they need.
 Statistics of the run are left out of the answers: they are noise, and most of the bytes.

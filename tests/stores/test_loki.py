@@ -1,4 +1,4 @@
-"""The Loki source against a real Loki: run with CALLTIDE_LOKI set to its program, `pytest tests/stores`."""
+"""The Loki source against a real Loki: `make e2e-stores`."""
 
 from __future__ import annotations
 

@@ -112,6 +112,31 @@ def test_credentials_in_a_url_reach_no_error() -> None:
     assert "nosuch://bucket/prefix" in str(caught.value)
 
 
+@pytest.mark.parametrize("place", ["KEYID:hunter2@bucket/prefix", "KEYID:hunter2/hunter2@bucket/prefix"])
+@pytest.mark.parametrize("protocol", ["s3", "s3a"])
+def test_an_s3_url_with_credentials_is_refused_and_says_where_they_belong(protocol: str, place: str) -> None:
+    with pytest.raises(ArchiveError, match="in the environment as AWS_ACCESS_KEY_ID and AWS_SECRET") as caught:
+        Archive(f"{protocol}://{place}")
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_bucket_that_the_server_does_not_know_is_an_error_and_not_an_empty_archive(
+    bucket_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class ClientError(Exception):
+        response = {"Error": {"Code": "NoSuchBucket"}}  # noqa: RUF012  as botocore has it
+
+    def refuse(*_: object, **__: object) -> Any:
+        raise FileNotFoundError("The specified bucket does not exist") from ClientError()
+
+    archive = Archive(bucket_url)
+    assert archive.extent(KEY) is None, "a folder without files is an empty archive"
+    monkeypatch.setattr(BucketFileSystem, "ls", refuse)
+    for ask in (lambda: archive.load(KEY, grid(0, 1)), lambda: archive.extent(KEY), archive.datasets):
+        with pytest.raises(ArchiveError, match="cannot be listed: FileNotFoundError: The specified bucket"):
+            ask()
+
+
 def test_s3_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "s3fs", None)
     with pytest.raises(ArchiveError, match=r"pip install calltide\[s3\]"):
