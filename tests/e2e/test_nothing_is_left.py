@@ -49,8 +49,8 @@ def test_two_rigs_side_by_side() -> None:
 def _up(name: str) -> Place:
     said = _command("up", name, "--bare")
     facts = detached.facts(name)
-    assert str(facts["folder"]) in said
-    return Place(Path(str(facts["folder"])), int(str(facts["block"])))
+    assert facts["folder"] in said
+    return Place(Path(facts["folder"]), facts["block"])
 
 
 def _command(command: str, name: str, *arguments: str) -> str:

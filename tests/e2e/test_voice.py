@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.e2e.plain import PlainContainer
+from tests.e2e.plain_voice import FLEET, MAXCALLS, PART, SET, Voice, ami, assert_all_went_well, plan, standing, up
 from tests.rig.images.asterisk import ASTERISK
-from tests.rig.images.kamailio import KAMAILIO
 from tests.rig.place import Place, current
-from tests.rig.voice.callers import Callers, Running
 from tests.rig.voice.dispatcher import Destination, Wanted
-from tests.rig.voice.ledger import Ledger
-from tests.rig.voice.pbx import CLOSED, OPEN, Pbx
-from tests.rig.voice.plan import ANSWERED, RINGING, TONE, CallPlan, LogNormal, Segment
-from tests.rig.voice.proxy import Proxy, ProxyError
+from tests.rig.voice.pbx import CLOSED, Pbx
+from tests.rig.voice.plan import ANSWERED, RINGING, TONE, LogNormal
 from tests.servers.processes import wait_for
 
-PART = 3
-"""Of the addresses: what this test starts is in nobody's way there."""
-FLEET, SET = "plain", 7
 LONG_S = 300.0
-MAXCALLS = 40
-
-
-@dataclass
-class Voice:
-    """Two PBXs of one fleet behind two proxies, and callers."""
-
-    boxes: tuple[PlainContainer, ...]
-    proxies: tuple[Proxy, ...]
-    callers: Callers
-
-    def pbx(self, number: int) -> Pbx:
-        return Pbx(self.boxes[number].address)
-
-    def channels(self) -> tuple[int, ...]:
-        return tuple(len(self.pbx(number).channels()) for number in range(len(self.boxes)))
-
-    def serve_from(self, *numbers: int, disabled: tuple[int, ...] = ()) -> None:
-        """Have these boxes, and no others, in both proxies."""
-        destinations = frozenset(
-            Destination(SET, f"sip:{self.boxes[number].address}:5060", number in disabled) for number in numbers
-        )
-        for proxy in self.proxies:
-            proxy.bring_to(Wanted({FLEET: SET}, destinations))
-
-    def fresh(self) -> None:
-        """Every box up, empty, open, and active in both proxies."""
-        for number, box in enumerate(self.boxes):
-            if not self.pbx(number).ready():
-                box.kill()
-                box.start()
-        for number in range(len(self.boxes)):
-            wait_for(self.pbx(number).ready, f"PBX {number} to boot")
-            self.pbx(number).set_gate(OPEN)
-        self.serve_from(0, 1)
-        wait_for(self._all_active, "both proxies to find both PBXs active")
-        wait_for(lambda: self.channels() == (0, 0), "all calls to have ended")
-
-    def _all_active(self) -> bool:
-        return all(sorted(proxy.states().values()) == ["AP", "AP"] for proxy in self.proxies)
-
-
-def plan(calls: int, *, rate_per_s: float = 10.0, hold: float | LogNormal = 1.0, **more: object) -> CallPlan:
-    segment = Segment(FLEET, 0.0, calls / rate_per_s, rate_per_s, hold)
-    return CallPlan((replace(segment, **more),))
-
-
-def answers(proxy: Proxy) -> bool:
-    try:
-        return proxy.call("core.uptime", ()) is not None
-    except ProxyError:
-        return False
-
-
-def up(run: Running, calls: int) -> None:
-    wait_for(lambda: run.so_far().up == calls, f"{calls} calls to be up")
-
-
-def assert_all_went_well(ledger: Ledger, calls: int) -> None:
-    assert (ledger.offered, ledger.completed, ledger.cut) == (calls, calls, 0), ledger.table()
 
 
 @pytest.fixture(scope="module")
@@ -93,34 +26,15 @@ def place() -> Place:
 
 
 @pytest.fixture(scope="module")
-def standing(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voice]:
-    # Below the rig's folder, not pytest's: root file systems are no results to keep.
-    folder = place.folder / "plain-voice"
-    folder.mkdir()
-    boxes = tuple(
-        PlainContainer(ASTERISK, place.address(host, PART), folder, ASTERISK_MAXCALLS=str(MAXCALLS), IVR_SECONDS="2")
-        for host in (11, 12)
-    )
-    proxies = tuple(PlainContainer(KAMAILIO, place.address(host, PART), folder) for host in (21, 22))
-    clients = tuple(Proxy(proxy.address) for proxy in proxies)
-    callers = Callers([proxy.address for proxy in proxies], place.address(1, part=1), tmp_path_factory.mktemp("calls"))
-    try:
-        for server in (*boxes, *proxies):
-            server.start()
-        for box in boxes:
-            wait_for(Pbx(box.address).ready, f"PBX {box.address} to boot")
-        for client in clients:
-            wait_for(lambda client=client: answers(client), f"proxy {client.address} to answer")
-        yield Voice(boxes, clients, callers)
-    finally:
-        for server in (*boxes, *proxies):
-            server.kill()
+def shared(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voice]:
+    with standing(place, tmp_path_factory.mktemp("calls")) as voice:
+        yield voice
 
 
 @pytest.fixture
-def voice(standing: Voice) -> Voice:
-    standing.fresh()
-    return standing
+def voice(shared: Voice) -> Voice:
+    shared.fresh()
+    return shared
 
 
 @pytest.mark.parametrize(
@@ -353,25 +267,12 @@ def test_a_living_call_is_transferred_behind_a_closed_gate(voice: Voice) -> None
     assert_all_went_well(run.wait(), 1)
 
 
-def ami(address: str, *lines: str) -> str:
-    """What the manager interface says to one action."""
-    login = ("Action: Login", "Username: calltide", "Secret: rig", "Events: off")
-    script = "".join("\r\n".join((*action, "", "")) for action in (login, lines, ("Action: Logoff",)))
-    with socket.create_connection((address, 5038), timeout=10) as manager:
-        manager.sendall(script.encode())
-        return b"".join(iter(lambda: manager.recv(65536), b"")).decode()
+def test_both_kinds_of_server_tell_prometheus_about_themselves(voice: Voice) -> None:
+    def fetch(address: str, port: int) -> str:
+        return httpx.get(f"http://{address}:{port}/metrics", trust_env=False).raise_for_status().text
 
-
-def test_both_kinds_of_server_tell_prometheus_about_themselves(voice: Voice, fetch: Callable[[str], str]) -> None:
-    assert "asterisk_channels_count" in fetch(f"http://{voice.boxes[0].address}:8088/metrics")
-    assert "kamailio_dialog_active_dialogs" in fetch(f"http://{voice.proxies[0].address}:8090/metrics")
-
-
-@pytest.fixture
-def fetch() -> Callable[[str], str]:
-    import httpx
-
-    return lambda url: httpx.get(url, trust_env=False).raise_for_status().text
+    assert "asterisk_channels_count" in fetch(voice.boxes[0].address, 8088)
+    assert "kamailio_dialog_active_dialogs" in fetch(voice.proxies[0].address, 8090)
 
 
 def test_a_written_ledger_has_a_line_per_call(voice: Voice, tmp_path: Path) -> None:

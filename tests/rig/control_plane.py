@@ -65,6 +65,7 @@ class ControlPlane:
         self._port = place.free_port()
         self.url = f"https://{place.server_address}:{self._port}"
         self.kubeconfig = self.pki.kubeconfig(self.url, ADMINISTRATOR, "system:masters")
+        self._reader = self.client("rig-reader", "system:masters")
         self.audit_log = place.logs / "audit.jsonl"
         # etcd's is taken first: a port that is only looked up is free for whoever asks next.
         self._etcd_url = f"http://{place.server_address}:{place.free_port()}"
@@ -82,6 +83,7 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Stop all parts. Those that do not run are no fault."""
+        self._reader.close()
         self.scheduler.stop()
         self.controller_manager.stop()
         # In order it would wait ten seconds for watches, and nothing that it holds is needed any more.
@@ -118,13 +120,23 @@ class ControlPlane:
         if given:
             self.kubectl(*arguments, "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": given}))
 
-    def get(self, *arguments: str) -> dict[str, Any]:
-        """An object, or a list of objects, as `kubectl get … -o json` has it.
+    def read(self, path: str, **query: str) -> dict[str, Any]:
+        """What the API server has at a path; for looks that are repeated, since a kubectl each would cost a core.
 
         Raises:
-            KubectlError: there is none, or it was refused.
+            httpx.HTTPError: it cannot be reached, or refused.
         """
-        found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))
+        answer = self._reader.get(path, params=query).raise_for_status()
+        read: dict[str, Any] = answer.json()
+        return read
+
+    def items(self, path: str, **query: str) -> list[dict[str, Any]]:
+        """The objects of a list.
+
+        Raises:
+            httpx.HTTPError: as for `read`.
+        """
+        found: list[dict[str, Any]] = self.read(path, **query)["items"]
         return found
 
     def client(self, user: str, *groups: str) -> httpx.Client:

@@ -15,11 +15,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 
 from tests.rig import enclosure
-from tests.rig.place import Place, sweep
+from tests.rig.place import sweep
 
 STATE = "CALLTIDE_RIG_STATE"
 """Names the rig's file to the process that serves it."""
@@ -68,14 +69,14 @@ def up(name: str, serve: list[str]) -> str:
     raise DetachedError(f"rig {name!r} did not start:\n{said}")
 
 
-def announce(place: Place, instructions: str) -> None:
-    """Called by the process that serves a rig: it stands here, and this is how to use it."""
+def announce(**known: object) -> None:
+    """Called by the process that serves a rig when it stands: what there is to know about it."""
     path = Path(os.environ[STATE])
-    _replace(path, {**_read(path), "folder": str(place.folder), "block": place.block, "instructions": instructions})
+    _replace(path, {**_read(path), **known})
 
 
-def facts(name: str) -> dict[str, object]:
-    """What is known of a rig: `pid`, and once it stands `folder`, `block` and `instructions`."""
+def facts(name: str) -> dict[str, Any]:
+    """What is known of a rig: `pid`, and once it stands `folder`, `block`, `instructions`, and more if it has it."""
     return _read(state_file(name))
 
 
@@ -115,7 +116,7 @@ def down(name: str) -> bool:
     return process is not None
 
 
-def _read(path: Path) -> dict[str, object]:
+def _read(path: Path) -> dict[str, Any]:
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -126,7 +127,7 @@ def _read(path: Path) -> dict[str, object]:
 def _process(path: Path) -> psutil.Process | None:
     known = _read(path)
     try:
-        process = psutil.Process(int(str(known["pid"])))
+        process = psutil.Process(int(known["pid"]))
         return process if process.create_time() == known["born_s"] and process.is_running() else None
     except (KeyError, ValueError, psutil.NoSuchProcess):
         return None

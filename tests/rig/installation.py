@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import httpx
 import psutil
 import yaml
 
@@ -44,6 +45,8 @@ class Installation:
         self._authority_pem = authority.certificate
         self._server, self._client = authority.issue(HOST), authority.issue("keda")
         self._policies: dict[str, str] = {}
+        # Kept, so that a replica can be asked while the API server is away.
+        self._addresses: dict[str, str] = {}
         self._credentials = grpc.ssl_channel_credentials(
             authority.certificate, self._client.key, self._client.certificate
         )
@@ -65,19 +68,31 @@ class Installation:
 
     def pods(self) -> tuple[str, ...]:
         """Names of the replicas that are Ready and stay."""
-        return tuple(sorted(pod["metadata"]["name"] for pod in self._pods()))
+        return tuple(sorted(pod["metadata"]["name"] for pod in self._all_pods() if _stays(pod)))
+
+    def pages(self) -> tuple[str, ...]:
+        """The address of each replica's page."""
+        return tuple(f"http://{self._addresses[pod]}:8080/" for pod in self.pods())
 
     def leader(self) -> str | None:
         """The replica that holds the Lease, None when nobody does."""
-        lease = self._cluster.get("lease", "calltide", f"--namespace={NAMESPACE}")
+        lease = self._cluster.read(f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/calltide")
         holder = lease["spec"].get("holderIdentity") or ""
         return next((pod for pod in self.pods() if holder.startswith(f"{pod}_")), None)
+
+    def holds(self) -> bool:
+        """Whether some fleet's answer is held for want of a measurement, as the leader's API says."""
+        leader = self.leader()
+        if leader is None:
+            return False
+        answer = httpx.get(f"http://{self._addresses[leader]}:8080/api/v1/fleets", timeout=10)
+        return answer.is_success and any(fleet["held"] for fleet in answer.json()["fleets"])
 
     def answer(self, pod: str, namespace: str, name: str, metadata: Mapping[str, str]) -> int | None:
         """What one replica tells KEDA of a fleet; None for an error."""
         reference = keda.ScaledObjectRef(namespace=namespace, name=name, scalerMetadata=metadata)
         override = (("grpc.ssl_target_name_override", HOST),)
-        with grpc.secure_channel(f"{self._ip(pod)}:9090", self._credentials, override) as channel:
+        with grpc.secure_channel(f"{self._addresses[pod]}:9090", self._credentials, override) as channel:
             request = keda.GetMetricsRequest(scaledObjectRef=reference, metricName="pods")
             try:
                 values = ExternalScalerStub(channel).GetMetrics(request, timeout=_ANSWER_WITHIN_S).metricValues
@@ -133,14 +148,14 @@ class Installation:
                 one["type"] == "ScalingActive" and one["status"] == "True"
                 for one in hpa.get("status", {}).get("conditions", [])
             )
-            for hpa in self._cluster.get("hpa", f"--namespace={namespace}")["items"]
+            for hpa in self._cluster.items(f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers")
         }
 
     def wait_until_answered(self, namespace: str, wanted: Mapping[str, int]) -> None:
         """Until both replicas give these numbers, and each fleet's HPA has its metric."""
         triggers = {
             one["metadata"]["name"]: one["spec"]["triggers"][0]["metadata"]
-            for one in self._cluster.get("scaledobjects", f"--namespace={namespace}")["items"]
+            for one in self._cluster.items(f"/apis/keda.sh/v1alpha1/namespaces/{namespace}/scaledobjects")
         }
 
         def answered() -> bool:
@@ -165,16 +180,18 @@ class Installation:
         configuration["sources"]["default"]["url"] = self._rig.monitoring.url
         return {**manifest, "data": {**manifest["data"], "calltide.yaml": yaml.safe_dump(configuration)}}
 
-    def _pods(self) -> Sequence[_Object]:
-        found = self._cluster.get("pods", f"--namespace={NAMESPACE}", "--selector=app.kubernetes.io/name=calltide")
-        return [pod for pod in found["items"] if _ready(pod) and "deletionTimestamp" not in pod["metadata"]]
+    def _all_pods(self) -> Sequence[_Object]:
+        pods = self._cluster.items(
+            f"/api/v1/namespaces/{NAMESPACE}/pods", labelSelector="app.kubernetes.io/name=calltide"
+        )
+        for pod in pods:
+            if address := pod["status"].get("podIP"):
+                self._addresses[pod["metadata"]["name"]] = address
+        return pods
 
     def _standing(self) -> tuple[int, int]:
-        found = self._cluster.get("pods", f"--namespace={NAMESPACE}", "--selector=app.kubernetes.io/name=calltide")
-        return len(found["items"]), len(self._pods())
-
-    def _ip(self, pod: str) -> str:
-        return str(self._cluster.get("pod", pod, f"--namespace={NAMESPACE}")["status"]["podIP"])
+        pods = self._all_pods()
+        return len(pods), sum(map(_stays, pods))
 
     def _container_pid(self, pod: str) -> int:
         for node in self._rig.nodes:
@@ -190,9 +207,10 @@ def _manifests() -> Iterator[_Object]:
             yield from (one for one in yaml.safe_load_all(documents) if one)
 
 
-def _ready(pod: _Object) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+def _stays(pod: _Object) -> bool:
+    conditions = pod["status"].get("conditions", [])
+    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
 
 
 def _config_map(name: str, data: Mapping[str, str]) -> _Object:

@@ -114,7 +114,8 @@ class Keda:
     def serves_metrics(self) -> bool:
         """Whether the API server finds the adapter."""
         self.adapter.must_run()
-        conditions = self._control_plane.get("apiservice", _API_SERVICE).get("status", {}).get("conditions", [])
+        service = self._control_plane.read(f"/apis/apiregistration.k8s.io/v1/apiservices/{_API_SERVICE}")
+        conditions = service.get("status", {}).get("conditions", [])
         return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
 
     def _operator_lives(self) -> bool:

@@ -19,6 +19,7 @@ PREFIX = "calltide-rig-"
 ENVIRONMENT = "CALLTIDE_RIG"
 """Inside an enclosure this variable names the rig's folder."""
 FIRST_BLOCK, LAST_BLOCK = 16, 250
+CALLERS_PART = 1
 _LOCK = "lock"
 _FACTS = "place.json"
 

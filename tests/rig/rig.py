@@ -54,12 +54,12 @@ class Rig:
 
     def wanted_replicas(self, namespace: str) -> dict[str, int]:
         """`spec.replicas` of each Deployment of a namespace."""
-        found = self.control_plane.get("deployments", f"--namespace={namespace}")["items"]
+        found = self.control_plane.items(f"/apis/apps/v1/namespaces/{namespace}/deployments")
         return {one["metadata"]["name"]: one["spec"]["replicas"] for one in found}
 
     def ready_replicas(self, namespace: str) -> dict[str, int]:
         """Ready pods of each Deployment of a namespace."""
-        found = self.control_plane.get("deployments", f"--namespace={namespace}")["items"]
+        found = self.control_plane.items(f"/apis/apps/v1/namespaces/{namespace}/deployments")
         return {one["metadata"]["name"]: one["status"].get("readyReplicas", 0) for one in found}
 
     def logs(self, lines: int = 30) -> dict[str, str]:
@@ -97,7 +97,7 @@ class Rig:
     def _nodes_ready(self) -> bool:
         ready = [
             node["metadata"]["name"]
-            for node in self.control_plane.get("nodes")["items"]
+            for node in self.control_plane.items("/api/v1/nodes")
             for condition in node.get("status", {}).get("conditions", [])
             if condition["type"] == "Ready" and condition["status"] == "True"
         ]

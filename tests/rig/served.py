@@ -10,10 +10,9 @@ import signal
 import sys
 import threading
 
-from tests.rig.furnishing import furnish
-
 from tests.rig import detached
-from tests.rig.place import current
+from tests.rig.furnishing import furnish
+from tests.rig.place import CALLERS_PART, current
 from tests.rig.programs import program
 from tests.rig.rig import Rig
 
@@ -44,9 +43,18 @@ def main() -> int:
             kubeconfig=rig.control_plane.kubeconfig,
             prometheus=rig.monitoring.url,
         )
-        if not given.bare:
-            instructions += furnish(rig)
-        detached.announce(rig.place, instructions)
+        place = rig.place
+        where = {"folder": str(place.folder), "block": place.block}
+        if given.bare:
+            detached.announce(instructions=instructions, **where)
+        else:
+            furnished = furnish(rig)
+            detached.announce(
+                instructions=instructions + furnished.instructions,
+                proxies=furnished.proxies,
+                callers=place.address(1, part=CALLERS_PART),
+                **where,
+            )
         told.wait()
     finally:
         rig.stop()

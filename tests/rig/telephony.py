@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.rig.place import CALLERS_PART
 from tests.rig.rig import Rig
 from tests.rig.voice import workloads
 from tests.rig.voice.callers import Callers
@@ -23,11 +24,11 @@ class Telephony:
 
     def proxies(self) -> tuple[str, ...]:
         """Addresses of the proxies that are Ready."""
-        where = (f"--namespace={workloads.PROXY_NAMESPACE}", f"--selector={workloads.PROXY_LABELS}")
+        path = f"/api/v1/namespaces/{workloads.PROXY_NAMESPACE}/pods"
         return tuple(
             sorted(
                 pod["status"]["podIP"]
-                for pod in self._rig.control_plane.get("pods", *where)["items"]
+                for pod in self._rig.control_plane.items(path, labelSelector=workloads.PROXY_LABELS)
                 for condition in pod["status"].get("conditions", [])
                 if condition["type"] == "Ready" and condition["status"] == "True"
             )
@@ -36,4 +37,4 @@ class Telephony:
     def callers(self) -> Callers:
         """Callers through both proxies."""
         place = self._rig.place
-        return Callers(self.proxies(), place.address(1, part=1), place.folder / "calls")
+        return Callers(self.proxies(), place.address(1, part=CALLERS_PART), place.folder / "calls")

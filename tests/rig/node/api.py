@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -21,6 +22,9 @@ RETRY_AT_MOST_S = 5.0
 _ANSWER_S = 30.0
 # The API server sends a bookmark every minute: a silent watch is a dead one.
 _SILENCE_S = 100.0
+
+
+log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -104,8 +108,8 @@ class Api:
                 while True:
                     version = await self._watch(path, follower, version, parameters)
             except ApiError as error:
-                if error.status == httpx.codes.GONE:
-                    continue  # the version is too old: list again
+                # Also where the version is too old by now: a new list is the remedy for everything.
+                log.info("list of %s: %s", path, error)
                 await asyncio.sleep(min(RETRY_S * 2**failures, RETRY_AT_MOST_S) * random.uniform(0.8, 1.2))
                 failures += 1
 

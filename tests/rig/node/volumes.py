@@ -116,7 +116,8 @@ class WrittenFolder:
         self._now = new
 
     def _link(self, names: set[str]) -> None:
-        shown = {path.name for path in self._folder.iterdir() if not path.name.startswith("..")}
+        # Only links: a folder is where another volume is mounted inside this one.
+        shown = {path.name for path in self._folder.iterdir() if path.is_symlink() and not path.name.startswith("..")}
         for name in shown - names:
             (self._folder / name).unlink()
         for name in names - shown:
@@ -150,10 +151,7 @@ def binds(container: Mapping[str, Any], pod: Mapping[str, Any], folder: Path) ->
     """
     volumes = {volume["name"]: volume for volume in pod["spec"].get("volumes", ())}
     found = []
-    # Outer paths first, so that none hides another.
-    for mount in sorted(
-        container.get("volumeMounts", ()), key=lambda mount: len(mount["mountPath"].rstrip("/").split("/"))
-    ):
+    for mount in container.get("volumeMounts", ()):
         volume = volumes.get(mount["name"])
         if volume is None:
             raise PodSpecError(f"volumeMount {mount['name']!r} names no volume of the pod")

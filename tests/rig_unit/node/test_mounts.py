@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.rig.node.mounts import inside
+from tests.rig.node.mounts import Bind, Root, inside
 
 
 @pytest.fixture
@@ -36,3 +36,25 @@ def test_links_that_go_round_are_an_error(root):
     (root / "b").symlink_to("a")
     with pytest.raises(OSError, match="the links go round"):
         inside(root, "/a")
+
+
+def test_a_volume_inside_another_is_mounted_after_it_and_has_its_place_there(tmp_path):
+    root = Root(tmp_path / "container", tmp_path / "tree")
+    root.make()
+    (tmp_path / "outer").mkdir()
+    (tmp_path / "inner").mkdir()
+    text = root.table(
+        (Bind(tmp_path / "inner", "/srv/outer/inner", read_only=True), Bind(tmp_path / "outer", "/srv/outer"))
+    )
+    rows = [line.split() for line in text.splitlines()]
+    assert [row[0] for row in rows[-2:]] == [str(tmp_path / "outer"), str(tmp_path / "inner")]
+    assert [row[3] for row in rows[-2:]] == ["bind", "bind,ro"]
+    assert (tmp_path / "outer" / "inner").is_dir()
+
+
+def test_a_path_with_a_space_is_one_field_of_the_table(tmp_path):
+    root = Root(tmp_path / "container", tmp_path / "tree")
+    root.make()
+    (tmp_path / "a b").mkdir()
+    last = root.table((Bind(tmp_path / "a b", "/a b"),)).splitlines()[-1]
+    assert len(last.split(" ")) == 6

@@ -81,6 +81,11 @@ def test_conditions_keep_their_time_until_they_change():
     assert times["ContainersReady"] == NOW
 
 
+def test_a_new_address_replaces_the_old_one_in_the_patch():
+    # A strategic merge patch would have both, and the API server would refuse that.
+    assert status(POD, state(RUNS), NOW)["podIPs"] == [{"$patch": "replace"}, {"ip": "127.16.16.1"}]
+
+
 def test_a_deleted_pod_ends_in_a_final_phase_whatever_its_restart_policy():
     deleted = {**POD, "metadata": {**POD["metadata"], "deletionTimestamp": NOW}}
     assert status(deleted, state(ended(0)), NOW)["phase"] == "Succeeded"

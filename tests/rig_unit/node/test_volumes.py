@@ -84,12 +84,20 @@ def test_the_same_content_is_not_written_again(tmp_path):
     assert (tmp_path / "v" / "..data").resolve() == first
 
 
-def test_written_volumes_are_mounted_read_only_and_outer_mounts_come_first(tmp_path):
+def test_a_place_for_another_volume_survives_a_new_version(tmp_path):
+    folder = WrittenFolder(tmp_path / "v")
+    folder.write({"a": File(b"1", 0o644)})
+    (tmp_path / "v" / "inner").mkdir()
+    folder.write({"b": File(b"2", 0o644)})
+    assert sorted(path.name for path in (tmp_path / "v").iterdir() if not path.name.startswith("..")) == ["b", "inner"]
+
+
+def test_written_volumes_are_mounted_read_only_and_others_are_not(tmp_path):
     WrittenFolder(tmp_path / "settings").write({"a": File(b"1", 0o644)})
-    mounts = [{"name": "settings", "mountPath": "/srv/work/settings"}, {"name": "work", "mountPath": "/srv/work"}]
-    outer, inner = binds({"volumeMounts": mounts}, POD, tmp_path)
-    assert (outer.source, outer.target, outer.read_only) == (tmp_path / "work", "/srv/work", False)
-    assert (inner.source, inner.target, inner.read_only) == (tmp_path / "settings", "/srv/work/settings", True)
+    mounts = [{"name": "settings", "mountPath": "/etc/pbx"}, {"name": "work", "mountPath": "/srv/work"}]
+    settings, work = binds({"volumeMounts": mounts}, POD, tmp_path)
+    assert (settings.source, settings.target, settings.read_only) == (tmp_path / "settings", "/etc/pbx", True)
+    assert (work.source, work.target, work.read_only) == (tmp_path / "work", "/srv/work", False)
 
 
 def test_a_sub_path_is_the_file_behind_the_links(tmp_path):
