@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -169,9 +170,10 @@ def _call(telephony: Telephony, peak_s: int) -> Ledger:
 
 def _outcome(rig: Rig, name: str, ledger: Ledger, began_s: float, peak_s: float, ended_s: float) -> Outcome:
     seen = rig.history.of(NAMESPACE, name)
-    bounds_s = [min(max(one.at_s, began_s), ended_s) for one in seen] + [ended_s]
+    # Each version stands until the next one, inside the time that is looked at.
+    bounds_s = [min(max(at_s, began_s), ended_s) for at_s in (*(one.at_s for one in seen), ended_s)]
     stood_s = sum(
-        one.standing * (until_s - from_s) for one, from_s, until_s in zip(seen, bounds_s, bounds_s[1:], strict=True)
+        one.standing * (until_s - from_s) for one, (from_s, until_s) in zip(seen, pairwise(bounds_s), strict=True)
     )
     return Outcome(
         fleet=name,

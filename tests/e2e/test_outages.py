@@ -151,7 +151,11 @@ def test_prometheus_down(story: Story) -> None:
     with story.fault("Prometheus down"):
         before = story.answers()
         story.rig.monitoring.server.kill()
-        wait_for(story.calltide.holds, "calltide to say that it holds for want of a measurement", at_most_s=120)
+        wait_for(
+            lambda: all(story.calltide.held(NAMESPACE).get(name) for name in FLEETS),
+            "calltide to say that it holds for want of a measurement",
+            at_most_s=120,
+        )
         assert story.answers() == before
         story.rig.monitoring.server.start()
 

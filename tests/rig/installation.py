@@ -80,13 +80,13 @@ class Installation:
         holder = lease["spec"].get("holderIdentity") or ""
         return next((pod for pod in self.pods() if holder.startswith(f"{pod}_")), None)
 
-    def holds(self) -> bool:
-        """Whether some fleet's answer is held for want of a measurement, as the leader's API says."""
+    def held(self, namespace: str) -> dict[str, str | None]:
+        """Why each fleet's answer is held, as the leader's API says; nothing while nobody leads."""
         leader = self.leader()
         if leader is None:
-            return False
-        answer = httpx.get(f"http://{self._addresses[leader]}:8080/api/v1/fleets", timeout=10)
-        return answer.is_success and any(fleet["held"] for fleet in answer.json()["fleets"])
+            return {}
+        answer = httpx.get(f"http://{self._addresses[leader]}:8080/api/v1/fleets", timeout=10).raise_for_status()
+        return {one["name"]: one["held"] for one in answer.json()["fleets"] if one["namespace"] == namespace}
 
     def answer(self, pod: str, namespace: str, name: str, metadata: Mapping[str, str]) -> int | None:
         """What one replica tells KEDA of a fleet; None for an error."""

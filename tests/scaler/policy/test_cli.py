@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from scaler.cli.policy import app
+from scaler.policy.confirmations import note_leader
 from scaler.policy.store import PolicyStore
 from tests.scaler.policy.writing import COMPLETE, policy, write
 
@@ -161,3 +162,25 @@ def test_confirm_takes_a_fleet_or_all_and_needs_a_state_directory(tmp_path: Path
     assert run("confirm", "--all").exit_code == 2
     ended = run("confirm", "--all", "--state", tmp_path)
     assert (ended.exit_code, "no state directory" in ended.stderr) == (1, True)
+
+
+def test_confirm_on_a_replica_that_follows_names_the_leader_and_a_list_is_given_all_the_same(
+    state: Path, waiting_store: PolicyStore
+):
+    note_leader(state, "calltide-a")
+    ended = run("confirm", "--all", "--state", state)
+    assert ended.exit_code == 1
+    assert "kubectl exec calltide-a -- calltide policy confirm" in " ".join(ended.stderr.split())
+    waiting_store.refresh()
+    assert len(waiting_store.all_pending()) == 2
+    assert FLEET in run("confirm", "--state", state).stdout
+    note_leader(state, None)
+    assert run("confirm", "--all", "--state", state).exit_code == 0
+
+
+def test_a_follower_takes_up_no_confirmation_until_it_leads(state: Path, waiting_store: PolicyStore):
+    run("confirm", "--all", "--state", state)
+    waiting_store.refresh(follows=True)
+    assert len(waiting_store.all_pending()) == 2
+    waiting_store.refresh()
+    assert waiting_store.all_pending() == ()

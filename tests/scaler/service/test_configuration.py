@@ -67,3 +67,63 @@ def test_a_password_in_a_url_is_refused_and_not_repeated(tmp_path):
         load_configuration(write(tmp_path, GOOD.replace("http://127", "http://user:hunter2@127")))
     assert "hunter2" not in str(told.value)
     assert "passwordFile" in str(told.value)
+
+
+REPLICAS = (
+    GOOD
+    + """fleets: {adapter: kubernetes}
+keda: {listen: "${POD_IP}:9090"}
+web: {listen: "${POD_IP}:8080"}
+replicas: {listen: "${POD_IP}:8081", name: "${POD_NAME}"}
+"""
+)
+
+
+def test_addresses_come_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("POD_IP", "10.1.2.3")
+    monkeypatch.setenv("POD_NAME", "calltide-7b9-x")
+    configuration = load_configuration(write(tmp_path, REPLICAS))
+    assert (configuration.keda.listen, configuration.web.listen) == ("10.1.2.3:9090", "10.1.2.3:8080")
+    assert configuration.replicas.address == "http://10.1.2.3:8081"
+    assert configuration.replicas.replica_name == "calltide-7b9-x"
+
+
+def test_an_address_of_the_other_family_stands_in_brackets(tmp_path, monkeypatch):
+    monkeypatch.setenv("POD_IP", "fd00::7")
+    monkeypatch.setenv("POD_NAME", "x")
+    configuration = load_configuration(write(tmp_path, REPLICAS.replace("${POD_IP}", "[${POD_IP}]")))
+    assert configuration.replicas.address == "http://[fd00::7]:8081"
+
+
+def test_a_variable_that_is_not_set_is_named_with_its_field(tmp_path, monkeypatch):
+    monkeypatch.delenv("POD_IP", raising=False)
+    monkeypatch.setenv("POD_NAME", "x")
+    with pytest.raises(ConfigurationError) as told:
+        load_configuration(write(tmp_path, REPLICAS))
+    assert "keda.listen: " in str(told.value)
+    assert "POD_IP is not set" in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("${POD_IP}:9090", "$POD_IP:9090"), "braces"),
+        (("${POD_IP}:9090", "${POD_IP:-x}:9090"), "braces"),
+        (("adapter: kubernetes", "adapter: simulated"), "set fleets.adapter to kubernetes"),
+        (("${POD_IP}:8081", "0.0.0.0:8081"), "give replicas.advertise"),
+        (('name: "${POD_NAME}"', 'leaseDuration: "10s"'), "at most 80%"),
+        (('name: "${POD_NAME}"', 'retryPeriod: "5s"'), "a third"),
+        (('name: "${POD_NAME}"', "tls: {certificateFile: a, keyFile: b, caFile: c}"), "serverName"),
+    ],
+)
+def test_replicas_that_cannot_work_are_refused_in_words(tmp_path, monkeypatch, change, said):
+    monkeypatch.setenv("POD_IP", "10.1.2.3")
+    monkeypatch.setenv("POD_NAME", "x")
+    with pytest.raises(ConfigurationError, match=said):
+        load_configuration(write(tmp_path, REPLICAS.replace(*change)))
+
+
+def test_nothing_but_what_differs_between_replicas_comes_from_the_environment(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME_OF_STATE", "/elsewhere")
+    text = GOOD.replace("var/state", "${HOME_OF_STATE}")
+    assert load_configuration(write(tmp_path, text)).state == tmp_path / "${HOME_OF_STATE}"

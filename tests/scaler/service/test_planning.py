@@ -22,8 +22,10 @@ from scaler.errors import CalltideError, StateError
 from scaler.fleet.protocol import FleetsSeen
 from scaler.policy.store import PolicyStore
 from scaler.service import plan_keeper
+from scaler.service.answers import Answers
 from scaler.service.datasets import Dataset, DatasetUse
 from scaler.service.histories import DatasetState
+from scaler.service.leadership import NotLeadingError, SingleInstance
 from scaler.service.plan_keeper import PlanKeeper
 from scaler.service.planning import Planning
 from scaler.service.recorder import Recorder
@@ -147,7 +149,7 @@ class Scene:
             histories=self.histories,
             recorder=Recorder(),
             plan_book=self.keeper,
-            book_path=self.state / "answers.book",
+            answers=Answers(self.state / "answers.book", SingleInstance()),
             launch_budget_pods=None,
         )
 
@@ -158,7 +160,7 @@ class Scene:
     def step(self) -> None:
         self.clock.time_s += 15
         self.policies.refresh()
-        asyncio.run(self.planning.step())
+        asyncio.run(self.planning.step(0))
 
     def told(self) -> int:
         entry = open_book(self.state / "answers.book").find("voice", "acme")
@@ -251,9 +253,75 @@ def test_a_missing_measurement_after_a_restart_holds_what_stands(scene, tmp_path
         histories=scene.histories,
         recorder=Recorder(),
         plan_book=PlanKeeper(scene.state),
-        book_path=scene.state / "answers.book",
+        answers=Answers(scene.state / "answers.book", SingleInstance()),
         launch_budget_pods=None,
     )
     scene.clock.time_s += 120
-    asyncio.run(restarted.step())
+    asyncio.run(restarted.step(0))
     assert scene.told() == 11
+
+
+@dataclass
+class Term:
+    """The leadership as the test has it."""
+
+    led: int | None = 1
+
+    def term(self) -> int | None:
+        return self.led
+
+
+def elected(scene: Scene, term: Term) -> Planning:
+    return Planning(
+        clock=scene.clock,
+        adapter=scene.adapter,
+        policies=scene.policies,
+        histories=scene.histories,
+        recorder=Recorder(),
+        plan_book=scene.keeper,
+        answers=Answers(scene.state / "answers.book", term),
+        launch_budget_pods=None,
+    )
+
+
+def test_a_follower_reads_what_the_policies_ask_for_and_neither_plans_nor_decides(scene):
+    scene.step()
+    scene.write_policy("half_of_the_channels", 0.95)
+    scene.policies.refresh(follows=True)
+    revision, book = scene.policies.revision, (scene.state / "answers.book").read_bytes()
+    follower = elected(scene, Term(None))
+    asyncio.run(follower.follow())
+    assert {dataset.query.expression for dataset in scene.histories.asked} == {"channels", "half_of_the_channels"}
+    assert scene.policies.revision == revision
+    assert (scene.state / "answers.book").read_bytes() == book
+    assert follower.fleets() == {}
+
+
+def test_a_plan_that_is_finished_after_the_leadership_is_neither_told_nor_remembered(scene):
+    term = Term()
+    planning = elected(scene, term)
+    asyncio.run(planning.step(1))
+    remembered, book = scene.keeper.book, (scene.state / "answers.book").read_bytes()
+    scene.histories.known["channels"] = (1500, 200)
+    term.led = 2
+    with pytest.raises(NotLeadingError):
+        asyncio.run(planning.step(1))
+    assert (scene.state / "answers.book").read_bytes() == book
+    assert scene.keeper.book is remembered
+
+
+def test_who_leads_again_goes_on_from_what_another_leader_asked_for(scene):
+    term = Term()
+    planning = elected(scene, term)
+    asyncio.run(planning.step(1))
+    mine = scene.keeper.book
+    scene.histories.known["channels"] = (1500, 200)
+    other = elected(scene, Term(2))
+    asyncio.run(other.step(2))
+    assert mine is not scene.keeper.book
+    # Nothing is measured any more: what is held is the other leader's plan, which came with its plan book.
+    scene.histories.known.clear()
+    scene.clock.time_s += 15
+    term.led = 3
+    asyncio.run(planning.step(3))
+    assert scene.told() == 15

@@ -29,6 +29,8 @@ HORIZON = 576
 PAST = 14 * 288
 
 KEDA = words.KedaStats(True, 3.0, 8, answers=4211, alone=12, refused=1)
+LEADS = words.ReplicaStatus(words.ReplicaRole.LEADER, "calltide-a", "calltide-a", 4, NOW_S - 5000)
+FOLLOWS = words.ReplicaStatus(words.ReplicaRole.FOLLOWER, "calltide-b", "calltide-a", 4, NOW_S - 2)
 
 _SPREAD = dict(zip(QUANTILES, (1.0, 1.07, 1.15, 1.21, 1.34), strict=True))
 
@@ -118,6 +120,7 @@ class SampleState:
     version: str = "0.1.0"
     started_s: float = NOW_S - 5400
     keda: words.KedaStats = KEDA
+    replicas: words.ReplicaStatus = LEADS
     problems: tuple[str, ...] = ()
     wall_start_s: float = field(default_factory=time.time)
 
@@ -218,6 +221,9 @@ class SampleState:
 
     def sources(self) -> Sequence[words.SourceStatus]:
         return [words.SourceStatus("default", "prometheus", False, "It did not answer within 10 s.", NOW_S - 340)]
+
+    def replica(self) -> words.ReplicaStatus:
+        return self.replicas
 
     def keda_stats(self) -> words.KedaStats:
         return self.keda
