@@ -47,9 +47,14 @@ class Book:
 
     `written_at_s` is wall-clock time: the age of the book. `now_s` is the time of the plan's clock at that moment,
     and `speed` how many of its seconds pass per wall-clock second (1 everywhere but in a demo).
+
+    `term` is that of the leader who wrote it and `number` its count within the term, both 0 where nobody is elected.
+    Of two books the one with the higher pair is the newer, whatever the clocks of those who wrote them say.
     """
 
     written_at_s: float
     now_s: float
     speed: float
     entries: tuple[BookEntry, ...]
+    term: int = 0
+    number: int = 0

@@ -26,7 +26,15 @@ def write_book(path: Path, book: Book) -> None:
     Raises:
         BookError: a value does not fit, or the file cannot be written; the old book is untouched then.
     """
-    raw = encode_book(book)
+    write_book_bytes(path, encode_book(book))
+
+
+def write_book_bytes(path: Path, raw: bytes) -> None:
+    """Replace the book at a path by bytes that are a book already.
+
+    Raises:
+        BookError: the file cannot be written; the old book is untouched then.
+    """
     # A fixed name, so that a writer that was killed leaves at most one file behind, which the next one overwrites.
     fresh = path.with_name(f".{path.name}.new")
     try:

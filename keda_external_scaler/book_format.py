@@ -3,7 +3,8 @@
 The KEDA process takes a new book every few seconds while it answers thousands of questions per second. So opening a
 book parses nothing but its header; a record is read when its fleet is asked for, and its path stays bytes.
 
-    header   magic, format version, CRC-32 of all that follows, length, number of fleets, the book's three times
+    header   magic, format version, CRC-32 of all that follows, length, number of fleets, the leader's term and the
+             book's number in it, the book's three times
     index    key hashes in ascending order (8 bytes each), then the records' offsets (8 bytes each)
     records  fixed numbers, path and week (2 bytes a slot), then the texts, each after its length
 
@@ -26,12 +27,12 @@ from keda_external_scaler.book import HOURS_OF_A_WEEK, Book, BookEntry
 from keda_external_scaler.errors import BookError
 
 MAGIC = b"\x89CTBOOK\n"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MOST_PODS = 32_767
 """The most pods that a slot of a path can hold."""
 
 _SEAL = struct.Struct("=8sII")
-_HEADER = struct.Struct("=QQddd")
+_HEADER = struct.Struct("=QQQQddd")
 _WORD = struct.Struct("=Q")
 _RECORD = struct.Struct("=iiiiBqIIII")
 _TEXT_LENGTH = struct.Struct("=H")
@@ -54,6 +55,8 @@ def encode_book(book: Book) -> bytes:
     for (_, one), (_, other) in pairwise(keyed):
         if (one.namespace, one.name) == (other.namespace, other.name):
             raise BookError(f"fleet {one.namespace}/{one.name} stands in the book twice; a ScaledObject is one fleet")
+    if book.term < 0 or book.number < 0:
+        raise BookError(f"the book's term {book.term} and number {book.number} must not be negative")
     records = [_encode_entry(entry) for _, entry in keyed]
     offset = _INDEX_AT + 2 * _WORD.size * len(records)
     offsets = []
@@ -62,7 +65,7 @@ def encode_book(book: Book) -> bytes:
         offset += len(record)
     body = b"".join(
         (
-            _HEADER.pack(offset, len(records), book.written_at_s, book.now_s, book.speed),
+            _HEADER.pack(offset, len(records), book.term, book.number, book.written_at_s, book.now_s, book.speed),
             *(_WORD.pack(key) for key, _ in keyed),
             *map(_WORD.pack, offsets),
             *records,
@@ -85,7 +88,7 @@ class BookView:
         _, version, checksum = _SEAL.unpack_from(raw)
         if version != FORMAT_VERSION:
             raise BookError(f"the answer book has format {version}, this program reads {FORMAT_VERSION}")
-        length, count, written_at_s, now_s, speed = _HEADER.unpack_from(raw, _SEAL.size)
+        length, count, term, number, written_at_s, now_s, speed = _HEADER.unpack_from(raw, _SEAL.size)
         if length != len(raw):
             raise BookError(
                 f"the answer book should have {length} bytes and has {len(raw)}: it was cut or something was added"
@@ -93,6 +96,8 @@ class BookView:
         body = memoryview(raw)[_SEAL.size :]
         if zlib.crc32(body) != checksum:
             raise BookError("the answer book's checksum does not fit its content: it was damaged")
+        self.term: int = term
+        self.number: int = number
         self.written_at_s: float = written_at_s
         self.now_s: float = now_s
         self.speed: float = speed

@@ -217,6 +217,17 @@ SOURCE_NEWEST_OBSERVATION = _gauge(
 )
 ARCHIVE_BYTES = _gauge("archive_bytes", "bytes", "Size of the local archive.")
 
+REPLICA_ROLE = _gauge(
+    "replica_role", "", "1 for what this replica is (leader, follower, or single without replicas), else 0.", "role"
+)
+REPLICA_INFO = _gauge("replica_info", "", "Always 1; says which replica this is and which one leads.", "name", "leader")
+REPLICA_TERM = _gauge("replica_term", "", "Leaderships so far; of two replicas the one with the higher term is newer.")
+REPLICA_COPIED_TIMESTAMP = _gauge(
+    "replica_copied_timestamp_seconds",
+    "seconds",
+    "When the leader's answers were last found to be those in use here.",
+)
+
 KEDA_UP = _gauge("keda_up", "", "1 while the process that answers KEDA reports, else 0.")
 KEDA_BOOK_AGE = _gauge(
     "keda_book_age_seconds",

@@ -14,7 +14,7 @@ from scaler.core.fleets import FleetKey
 from scaler.errors import PolicyError
 from scaler.policy.book import PolicyBook, Variant
 from scaler.policy.compiling import compile_reading
-from scaler.policy.confirmations import request, waiting
+from scaler.policy.confirmations import noted_leader, request, waiting
 from scaler.policy.directory import read_directory
 from scaler.policy.schema import schema as policy_schema
 from scaler.policy.standing import Pending, flat, written
@@ -110,6 +110,7 @@ def confirm(
         fail("Name a fleet or say --all, not both.", ExitCode.USAGE)
     changes = waiting(state)
     if target is not None or every:
+        _must_be_kept_here(state)
         changes = tuple(change for change in changes if change.is_meant_by(target))
         if target is not None and not changes:
             not_found("waiting change for", target, [change.fleet for change in waiting(state)])
@@ -129,6 +130,16 @@ def confirm(
         typer.echo("Confirmed; the service takes it up within seconds.")
     else:
         typer.echo(f"Confirm with `calltide policy confirm FLEET --state {state}`, or with --all.")
+
+
+def _must_be_kept_here(state: Path) -> None:
+    leader = noted_leader(state)
+    if leader is not None:
+        fail(
+            f"This replica follows {leader}, which keeps the changes that wait. Run the command there: "
+            f"kubectl exec {leader} -- calltide policy confirm …",
+            ExitCode.FAILED,
+        )
 
 
 def _as_json(change: Pending) -> dict[str, Any]:

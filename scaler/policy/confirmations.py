@@ -13,12 +13,13 @@ from typing import Any
 from uuid import uuid4
 
 from scaler.errors import StateError
-from scaler.policy.kept import or_set_aside, read_json, write_json
+from scaler.policy.kept import or_set_aside, read_json, remove, write_json
 from scaler.policy.standing import Pending, read_standings
 
 KEPT_IN = "policies"
 """Folder of this room in the state directory."""
 _FOLDER = "confirmations"
+_LEADER = "leader.json"
 
 
 def waiting(state: Path) -> tuple[Pending, ...]:
@@ -33,6 +34,29 @@ def waiting(state: Path) -> tuple[Pending, ...]:
         )
     standings = read_standings(state / KEPT_IN)
     return tuple(standing.pending for _, standing in sorted(standings.items()) if standing.pending is not None)
+
+
+def note_leader(state: Path, name: str | None) -> None:
+    """Leave word for the command that this replica follows another one, or with None that it does not.
+
+    Raises:
+        StateError: it cannot be written.
+    """
+    path = state / KEPT_IN / _LEADER
+    if name is None:
+        remove(path)
+    else:
+        write_json(path, {"leader": name})
+
+
+def noted_leader(state: Path) -> str | None:
+    """The replica that keeps the changes which wait here, None when the service of this state directory does.
+
+    Raises:
+        StateError: it cannot be read.
+    """
+    content = read_json(state / KEPT_IN / _LEADER)
+    return str(content["leader"]) if isinstance(content, dict) and "leader" in content else None
 
 
 def request(state: Path, confirmed: Sequence[Pending]) -> Path:

@@ -153,10 +153,22 @@ def read_standings(directory: Path) -> dict[str, Standing]:
     if content is None:
         return {}
     try:
+        return standings_of(content)
+    except ValueError as error:
+        raise DamagedFileError(directory / FILE_NAME, error) from None
+
+
+def standings_of(content: Any) -> dict[str, Standing]:
+    """What `to_json` made of all fleets.
+
+    Raises:
+        ValueError: it cannot be understood.
+    """
+    try:
         kept = _KeptFleets.model_validate(content)
         return {fleet: _from_kept(fleet, standing, kept.specs) for fleet, standing in kept.fleets.items()}
     except (ValidationError, KeyError) as error:
-        raise DamagedFileError(directory / FILE_NAME, error) from None
+        raise ValueError(f"what is in force for the fleets cannot be read: {error}") from error
 
 
 def _from_kept(fleet: str, kept: _KeptStanding, specs: Mapping[str, PolicySpec]) -> Standing:

@@ -6,8 +6,9 @@ directory, so that neither a broken file nor a lost mount takes the policies awa
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from threading import RLock
 
@@ -42,6 +43,8 @@ class PolicyStore:
         self._texts_are_kept = False
         self._standings: dict[str, Standing] = {}
         self._standings_are_kept = True
+        self.revision = 0
+        """Grows with every change of what is in force or waits."""
         self.rejected: tuple[Problem, ...] = ()
         """Why the directory as it is now is not in force; empty when it is."""
         self.rejected_since_s: float | None = None
@@ -76,8 +79,10 @@ class PolicyStore:
                 self._reject(reading, error)
             self._keep()
 
-    def refresh(self) -> bool:
-        """Take up confirmations and read the directory again; tells whether the policies in force changed.
+    def refresh(self, *, follows: bool = False) -> bool:
+        """Read the directory again and take up confirmations; tells whether the policies in force changed.
+
+        A replica that `follows` confirms nothing: what waits is the leader's matter, and copied from there.
 
         Raises:
             StateError: the state directory cannot be read or written. What was read is in force all the same, and
@@ -86,7 +91,7 @@ class PolicyStore:
         with self._lock:
             reading = read_directory(self._directory)
             changed = reading.fingerprint != self._seen and self._take(reading)
-            wishes = requests(self._kept_in)
+            wishes = {} if follows else requests(self._kept_in)
             for confirmed in wishes.values():
                 self._confirm_exactly(confirmed.items())
             self._keep()
@@ -110,6 +115,11 @@ class PolicyStore:
                 self._stand(fleet, Standing(policy, candidate))
                 return candidate
             return standing.spec
+
+    def last_in_force(self, fleet: str, candidate: PolicySpec) -> PolicySpec:
+        """The spec that sizes a fleet as far as it is known here, for a follower: nothing is decided by asking."""
+        standing = self._standings.get(fleet)
+        return candidate if standing is None else standing.spec
 
     def settle(self, fleet: str, policy: str, candidate: PolicySpec, moved_share: float) -> PolicySpec:
         """Decide about a changed spec; tells which one is in force.
@@ -162,12 +172,30 @@ class PolicyStore:
             self._keep()
             return tuple(change.fleet for change in meant)
 
+    def standings_json(self) -> bytes:
+        """What is in force and what waits for every fleet, for followers."""
+        with self._lock:
+            content = to_json(self._standings)
+        return json.dumps(content).encode()
+
+    def adopt(self, standings: Mapping[str, Standing]) -> None:
+        """Take over what a leader has in force and what waits there.
+
+        Raises:
+            StateError: it could not be written down. It is taken over all the same.
+        """
+        with self._lock:
+            if standings != self._standings:
+                self._standings = dict(standings)
+                self._changed()
+            self._keep()
+
     def forget_all_but(self, fleets: Collection[str]) -> None:
         """Drop what is known of fleets that are gone for good. Only for a complete list of those that are there."""
         with self._lock:
             for fleet in self._standings.keys() - set(fleets):
                 del self._standings[fleet]
-                self._standings_are_kept = False
+                self._changed()
 
     def _take(self, reading: Reading) -> bool:
         self._seen = reading.fingerprint
@@ -222,8 +250,12 @@ class PolicyStore:
 
     def _stand(self, fleet: str, standing: Standing) -> None:
         if self._standings.get(fleet) != standing:
-            self._standings_are_kept = False
+            self._changed()
         self._standings[fleet] = standing
+
+    def _changed(self) -> None:
+        self._standings_are_kept = False
+        self.revision += 1
 
     def _keep(self) -> None:
         if not self._texts_are_kept:

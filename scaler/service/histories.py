@@ -78,13 +78,24 @@ class _OpenSource:
 
 
 class Histories:
-    """Every dataset that the policies in force ask for."""
+    """Every dataset that the policies in force ask for.
 
-    def __init__(self, clock: Clock, pool: WorkerPool, archive_url: str, opener: SourceOpener) -> None:
+    `may_archive` says whether the archive is ours to write now: one that replicas share has one writer.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        pool: WorkerPool,
+        archive_url: str,
+        opener: SourceOpener,
+        may_archive: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._clock = clock
         self._pool = pool
         self._archive_url = archive_url
         self._opener = opener
+        self._may_archive = may_archive
         self._states: dict[Dataset, DatasetState] = {}
         self._sources: dict[str, _OpenSource] = {}
         self._tasks: dict[tuple[Dataset, _Work], asyncio.Task[str | None]] = {}
@@ -154,7 +165,7 @@ class Histories:
         return HistoryRequest(use.dataset, use.look_back_s, self._archive_url, self._opener)
 
     async def catch_up(self) -> None:
-        """Read every dataset that has a finished slot which was not read yet.
+        """Read every dataset that has a finished slot which was not read yet, if the archive is ours to write.
 
         Raises:
             HistoriesError: at least one could not be read; the others were.
@@ -166,7 +177,7 @@ class Histories:
         if until_s <= state.read_until_s:
             return
         request, left = self._request(state.use), True
-        while left and dataset in self._states:
+        while left and dataset in self._states and self._may_archive():
             report = await self._pool.run(dataset.name, worker.catch_up, request, until_s)
             left = report.left_slots > 0
             self._update(dataset, report=report)

@@ -99,6 +99,11 @@ class Jobs:
         # The scheduler ends itself in the loop's next round.
         await asyncio.sleep(0)
 
+    def run_all_now(self) -> None:
+        """Let every job run at once, and by its interval from then on."""
+        for name in self._status:
+            self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+
     async def _watch_the_wall_clock(self) -> None:
         ahead_s = self._wall_s() - time.monotonic()
         while True:
@@ -108,8 +113,7 @@ class Jobs:
                 continue
             ahead_s += stepped_s
             _log.warning("the wall clock was set; every job runs now", stepped_s=round(stepped_s, 1))
-            for name in self._status:
-                self._scheduler.modify_job(name, next_run_time=datetime.now(UTC))
+            self.run_all_now()
 
     async def _run_scheduled(self, job: Job) -> None:
         self._running[job.name] = asyncio.create_task(self.run_now(job), name=job.name)

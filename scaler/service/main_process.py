@@ -12,12 +12,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import errno
 import signal
-import socket
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -29,6 +27,7 @@ from scaler.policy.store import PolicyStore
 from scaler.service.configuration import load_configuration
 from scaler.service.demo_parts import DemoPlan, demo_parts
 from scaler.service.histories import Histories
+from scaler.service.http_server import Server, listen
 from scaler.service.jobs import Job, Jobs
 from scaler.service.logs import configure_logs
 from scaler.service.parts import Parts, real_parts
@@ -37,6 +36,8 @@ from scaler.service.planning import PLAN_EVERY_S, Planning
 from scaler.service.pool import WorkerPool
 from scaler.service.reader import ServiceReader
 from scaler.service.recorder import Recorder
+from scaler.service.replica import COPY_EVERY_S
+from scaler.service.replication import Replication
 from scaler.service.settings import Configuration
 from scaler.service.supervisor import CONFIGURATION_FAULT
 from scaler.service.surroundings import Surroundings
@@ -53,10 +54,6 @@ STOP_STEP_S = 4.0
 """How long each step of a stop may take after the jobs have ended."""
 
 
-class WebAddressError(CalltideError):
-    """Nothing can listen where the page should be."""
-
-
 class Service:
     """The parts of the main process, wired together."""
 
@@ -65,8 +62,9 @@ class Service:
         self._adapter = parts.adapter
         self._policies = policies
         self._pool = WorkerPool(configuration.workers, configuration.log.level, configuration.log.format)
-        self._histories = Histories(parts.clock, self._pool, configuration.archive_url, parts.opener)
+        self._histories = Histories(parts.clock, self._pool, configuration.archive_url, parts.opener, self._may_archive)
         self._plan_book = PlanKeeper(configuration.state)
+        self._replication = Replication(configuration, parts.lease, parts.clock, policies, self._plan_book)
         recorder = Recorder()
         self._planning = Planning(
             clock=parts.clock,
@@ -75,7 +73,7 @@ class Service:
             histories=self._histories,
             recorder=recorder,
             plan_book=self._plan_book,
-            book_path=configuration.book_path,
+            answers=self._replication.answers,
             launch_budget_pods=configuration.launch_budget_pods,
         )
         self._jobs = Jobs(parts.clock)
@@ -85,6 +83,8 @@ class Service:
             clock=parts.clock,
             demo=parts.demo,
             planning=self._planning,
+            answers=self._replication.answers,
+            replica=self._replication.status,
             histories=self._histories,
             recorder=recorder,
             policies=policies,
@@ -100,23 +100,31 @@ class Service:
         for job in (
             Job("policies", POLICIES_EVERY_S, self._refresh_policies, in_wall_time=True),
             Job("surroundings", SURROUNDINGS_EVERY_S, self._surroundings.look, in_wall_time=True),
-            Job("plan", PLAN_EVERY_S, self._planning.step),
+            Job("plan", PLAN_EVERY_S, self._plan),
             Job("ingest", HISTORY_EVERY_S, self._histories.catch_up),
-            Job("forecast", HISTORY_EVERY_S, self._histories.forecast),
-            Job("measure", HISTORY_EVERY_S, self._histories.measure),
-            Job("backtest", SCORE_LOOK_EVERY_S, self._histories.score),
+            Job("forecast", HISTORY_EVERY_S, partial(self._while_leading, self._histories.forecast)),
+            Job("measure", HISTORY_EVERY_S, partial(self._while_leading, self._histories.measure)),
+            Job("backtest", SCORE_LOOK_EVERY_S, partial(self._while_leading, self._histories.score)),
         ):
             self._jobs.add(job)
+        if self._replication.is_elected:
+            self._jobs.add(Job("copy", COPY_EVERY_S, self._replication.copy, in_wall_time=True))
         self._jobs.start()
+        loop = asyncio.get_running_loop()
+        # Whoever begins to lead plans at once, and not with the next turn of the job.
+        self._replication.start(partial(loop.call_soon_threadsafe, self._jobs.run_all_now))
 
     async def stop(self) -> None:
         """End the jobs and leave the last plans on disk. A step that fails is told and keeps none from its turn."""
         await self._jobs.stop(finishing=("plan",))
         steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
+            # First, so that another leads while the rest ends here.
+            ("lease", lambda: asyncio.to_thread(self._replication.give_back)),
             ("workers", lambda: asyncio.to_thread(self._pool.close)),
             ("fleets", self._adapter.stop),
             ("plan book", lambda: asyncio.to_thread(self._plan_book.write)),
             ("sources", lambda: asyncio.to_thread(self._histories.close)),
+            ("replicas", self._replication.stop),
         )
         for name, step in steps:
             try:
@@ -125,52 +133,34 @@ class Service:
                 _log.error("could not be ended well", part=name, reason=f"{type(error).__name__}: {error}")
 
     async def _refresh_policies(self) -> None:
-        await asyncio.to_thread(self._policies.refresh)
+        await asyncio.to_thread(self._policies.refresh, follows=self._replication.term() is None)
 
+    async def _plan(self) -> None:
+        term = self._replication.term()
+        if term is None:
+            await self._planning.follow()
+        else:
+            await self._planning.step(term)
 
-class _Server(uvicorn.Server):
-    """Leaves the signals to us: uvicorn's own way ends the process by the signal, before anything could be ended."""
+    async def _while_leading(self, work: Callable[[], Awaitable[None]]) -> None:
+        if self._replication.term() is not None:
+            await work()
 
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
-def _listen(address: str) -> list[socket.socket]:
-    host, _, port = address.rpartition(":")
-    sockets: list[socket.socket] = []
-    absent: OSError | None = None
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        for family, place in dict.fromkeys((family, place) for family, _, _, _, place in found):
-            try:
-                sockets.append(socket.create_server((str(place[0]), int(place[1])), family=family))
-            except OSError as error:
-                # `localhost` names ::1 also where IPv6 is switched off.
-                if error.errno not in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
-                    raise
-                absent = error
-        if absent is not None and not sockets:
-            raise absent
-    except OSError as error:
-        for opened in sockets:
-            opened.close()
-        raise WebAddressError(
-            f"web.listen: {address} cannot be used: {error.strerror}. Free it, or choose another address."
-        ) from error
-    return sockets
+    def _may_archive(self) -> bool:
+        # A local archive is nobody else's: it is kept up to date while following, too.
+        return self._configuration.archive is None or self._replication.term() is not None
 
 
 async def run(configuration: Configuration, parts: Parts, policies: PolicyStore) -> None:
     """Run the main process until it is told to stop.
 
     Raises:
-        WebAddressError: nothing can listen where the page should be.
+        AddressError: nothing can listen where the page, or what others copy, should be.
     """
     # Before anything is started: what cannot be shown must not read sources again and again.
-    sockets = _listen(configuration.web.listen)
+    sockets = listen("web.listen", configuration.web.listen)
     service = Service(configuration, parts, policies)
-    server = _Server(
+    server = Server(
         uvicorn.Config(
             create_app(service.reader),
             log_config=None,

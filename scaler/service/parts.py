@@ -14,8 +14,10 @@ from forecasting.errors import SourceConfigurationError
 from forecasting.sources import HistorySource, SourceSettings, open_source
 from scaler.clock import Clock, SystemClock
 from scaler.core.fleets import FleetKey
+from scaler.errors import ConfigurationError
 from scaler.fleet.kubernetes.adapter import KubernetesFleets
 from scaler.fleet.kubernetes.api import connect
+from scaler.fleet.kubernetes.lease import KubernetesLease
 from scaler.fleet.listing import FleetListing
 from scaler.fleet.protocol import FleetAdapter
 from scaler.fleet.simulated.adapter import SimulatedFleets
@@ -23,20 +25,25 @@ from scaler.fleet.simulated.answers import GrpcAnswers
 from scaler.fleet.simulated.calls import Calls
 from scaler.fleet.simulated.fleet import SimulatedFleetSpec
 from scaler.policy.book import PolicyBook
-from scaler.service.settings import Configuration
+from scaler.service.leadership import LeaseStore
+from scaler.service.settings import SERVICE_ACCOUNT_NAMESPACE, Configuration
 from scaler.service.settings import KubernetesFleets as KubernetesSettings
 from scaler.service.worker import SourceOpener
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """The three parts that differ between a real run and a demo. `source_kinds` names each source's type."""
+    """The three parts that differ between a real run and a demo. `source_kinds` names each source's type.
+
+    `lease` is where replicas elect their leader, None for a calltide that is alone.
+    """
 
     clock: Clock
     opener: SourceOpener
     adapter: FleetAdapter
     source_kinds: Mapping[str, str]
     demo: bool = False
+    lease: LeaseStore | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +125,20 @@ def real_parts(configuration: Configuration, policies: Callable[[], PolicyBook])
         answers = GrpcAnswers(configuration.keda.listen)
         adapter = SimulatedFleets(simulated_specs(policies()), NoCalls(), answers, clock)
     kinds = {name: settings.type for name, settings in configuration.sources.items()}
-    return Parts(clock, ConfiguredSources(configuration.sources), adapter, kinds)
+    return Parts(clock, ConfiguredSources(configuration.sources), adapter, kinds, lease=_lease(configuration))
+
+
+def _lease(configuration: Configuration) -> LeaseStore | None:
+    fleets, replicas = configuration.fleets, configuration.replicas
+    if replicas is None or not isinstance(fleets, KubernetesSettings):
+        return None
+    namespace = replicas.namespace
+    if namespace is None:
+        try:
+            namespace = SERVICE_ACCOUNT_NAMESPACE.read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigurationError(
+                f"replicas.namespace is not given, and this is no pod with a service account ({error}); name it"
+            ) from error
+    # A connection of its own: watches that are woken to stop must not take the Lease along.
+    return KubernetesLease(connect(fleets.kubeconfig), namespace, replicas.lease)

@@ -31,6 +31,10 @@ _DIGEST_BYTES = hashlib.sha256().digest_size
 _SET_ASIDE = ".corrupt"
 
 
+class DamagedPlanBookError(StateError):
+    """Bytes that are no whole plan book of this version."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReadPlanBook:
     """What was read; `problem` says what was wrong with the file and where it went, None when nothing was."""
@@ -49,11 +53,10 @@ def write_plan_book(directory: Path, book: PlanBook) -> Path:
     """
     path = directory / FILE_NAME
     temporary = path.with_suffix(".tmp")
-    payload = _packed(book)
+    raw = to_bytes(book)
     try:
         with temporary.open("wb") as file:
-            file.write(_MAGIC + hashlib.sha256(payload).digest())
-            file.write(payload)
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -73,9 +76,27 @@ def read_plan_book(directory: Path) -> ReadPlanBook:
     except OSError as error:
         return ReadPlanBook(PlanBook(), _set_aside(path, error))
     try:
-        return ReadPlanBook(_unpacked(_payload(content)))
-    except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        return ReadPlanBook(from_bytes(content))
+    except DamagedPlanBookError as error:
         return ReadPlanBook(PlanBook(), _set_aside(path, error))
+
+
+def to_bytes(book: PlanBook) -> bytes:
+    """The plan book as it lies on disk and travels to followers."""
+    payload = _packed(book)
+    return _MAGIC + hashlib.sha256(payload).digest() + payload
+
+
+def from_bytes(content: bytes) -> PlanBook:
+    """Read what `to_bytes` wrote.
+
+    Raises:
+        DamagedPlanBookError: it is not whole, or of another version.
+    """
+    try:
+        return _unpacked(_payload(content))
+    except (ValueError, LookupError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise DamagedPlanBookError(str(error)) from error
 
 
 def _set_aside(path: Path, error: Exception) -> str:

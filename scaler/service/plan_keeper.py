@@ -34,10 +34,13 @@ class PlanKeeper:
         if read.problem is not None:
             _log.error("plan book set aside", reason=read.problem)
 
-    def recorded(self, plans: Iterable[Plan]) -> PlanBook:
-        """The book with the plans of one step in it."""
-        self.book = recorded(self.book, plans)
-        return self.book
+    def with_plans(self, plans: Iterable[Plan]) -> PlanBook:
+        """The book with the plans of one step in it, not yet in use."""
+        return recorded(self.book, plans)
+
+    def take(self, book: PlanBook) -> None:
+        """Go on from this book: the one of a step that was told to KEDA, or a leader's."""
+        self.book = book
 
     def write_if_due(self) -> None:
         """Write the book once a minute. A disk that is full is a `problem` and no exception; the next minute tries."""

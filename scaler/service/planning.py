@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 
 import structlog
 
 from forecasting.forecast import QuantileForecast
 from forecasting.load import Measure
-from keda_external_scaler.book import Book
-from keda_external_scaler.book_file import write_book
-from keda_external_scaler.errors import KedaExternalScalerError
 from scaler.clock import Clock
 from scaler.core.book_entries import to_book_entries
 from scaler.core.confirm import moved_share, while_unconfirmed
@@ -32,9 +28,10 @@ from scaler.core.need import PLAN_STEP_S
 from scaler.core.plan import Plan
 from scaler.core.planner import PlanRound, plan_fleets
 from scaler.errors import CalltideError, StateError
-from scaler.fleet.protocol import FleetAdapter
+from scaler.fleet.protocol import FleetAdapter, FleetsSeen
 from scaler.policy.model import PolicySpec
 from scaler.policy.store import PolicyStore
+from scaler.service.answers import Answers
 from scaler.service.datasets import Dataset, DatasetUse, dataset_uses, datasets_of
 from scaler.service.histories import Histories
 from scaler.service.loads import FleetLoad, fleet_load
@@ -84,7 +81,7 @@ class Planning:
         histories: Histories,
         recorder: Recorder,
         plan_book: PlanKeeper,
-        book_path: Path,
+        answers: Answers,
         launch_budget_pods: int | None,
     ) -> None:
         self._clock = clock
@@ -93,35 +90,46 @@ class Planning:
         self._histories = histories
         self._recorder = recorder
         self._plan_book = plan_book
-        self._book_path = book_path
+        self._answers = answers
         self._launch_budget_pods = launch_budget_pods
         self._fleets: Mapping[FleetKey, SizedFleet] = {}
         self._seen_whole = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="planning")
-        self.book_written_at_s: float | None = None
-        self.book_fleets = 0
+        self._term: int | None = None
 
     def fleets(self) -> Mapping[FleetKey, SizedFleet]:
         """Every fleet after the last step."""
         return self._fleets
 
-    async def step(self) -> None:
-        """Plan all fleets once and publish the result.
+    async def follow(self) -> None:
+        """Know who is there and which histories they want, and plan nothing: another replica leads.
+
+        Raises:
+            CalltideError: nothing has been seen of the fleets yet.
+        """
+        seen = self._seen()
+        run = partial(asyncio.get_running_loop().run_in_executor, self._thread)
+        _, _, uses = await run(self._prepare, seen.fleets, self._last_in_force)
+        self._histories.use(uses)
+        self._term, self._fleets = None, {}
+
+    async def step(self, term: int) -> None:
+        """Plan all fleets once and publish the result, as the leader of this term.
 
         Raises:
             CalltideError: nothing has been seen of the fleets yet, or the answers could not be written.
+            NotLeadingError: the term was over before the answers could be written.
             StateError: the plan book could not be written. The answers were.
         """
-        seen = self._adapter.seen()
-        self._seen_whole = self._seen_whole or seen.complete
-        if not self._seen_whole:
-            # A book made from half a list would take away answers of the run before, which still hold.
-            raise CalltideError(seen.problem or "the fleets have not been seen yet")
+        seen = self._seen()
+        if term != self._term:
+            # Others may have led meanwhile: the plan book knows what they asked for last, our own plans do not.
+            self._term, self._fleets = term, {}
         # A thread of its own: whatever else waits in threads must not hold up a plan.
         run = partial(asyncio.get_running_loop().run_in_executor, self._thread)
-        roster, in_force, uses = await run(self._prepare, seen.fleets)
+        roster, in_force, uses = await run(self._prepare, seen.fleets, self._in_force)
         self._histories.use(uses)
-        fleets = await run(self._plan, roster, in_force)
+        fleets = await run(self._plan, roster, in_force, term)
         self._recorder.keep_only(roster)
         if seen.complete:
             self._policies.forget_all_but({str(key) for key in roster})
@@ -130,28 +138,40 @@ class Planning:
         if self._plan_book.problem is not None:
             raise StateError(self._plan_book.problem)
 
+    def _seen(self) -> FleetsSeen:
+        seen = self._adapter.seen()
+        self._seen_whole = self._seen_whole or seen.complete
+        if not self._seen_whole:
+            # A book made from half a list would take away answers of the run before, which still hold.
+            raise CalltideError(seen.problem or "the fleets have not been seen yet")
+        return seen
+
+    def _in_force(self, fleet: FleetObservation, spec: PolicySpec) -> PolicySpec:
+        return self._policies.in_force(str(fleet.key), fleet.policy, spec)
+
+    def _last_in_force(self, fleet: FleetObservation, spec: PolicySpec) -> PolicySpec:
+        return self._policies.last_in_force(str(fleet.key), spec)
+
     def _prepare(
-        self, seen: Mapping[FleetKey, FleetObservation]
+        self, seen: Mapping[FleetKey, FleetObservation], choose: Callable[[FleetObservation, PolicySpec], PolicySpec]
     ) -> tuple[Mapping[FleetKey, RosterEntry], Mapping[FleetKey, PolicySpec], Mapping[Dataset, DatasetUse]]:
         """Who is there, what is in force for each, and the datasets to read for both that and what waits."""
         roster = make_roster(seen.values(), self._policies.book)
         specs = {key: entry.spec for key, entry in roster.items() if entry.spec is not None}
-        in_force = {
-            key: self._policies.in_force(str(key), roster[key].observation.policy, spec) for key, spec in specs.items()
-        }
+        in_force = {key: choose(roster[key].observation, spec) for key, spec in specs.items()}
         uses = dataset_uses((key, roster[key].tenants, spec) for key, spec in in_force.items())
         changed = ((key, roster[key].tenants, spec) for key, spec in specs.items() if spec != in_force[key])
         # Another history has to be read before anybody can say what it would change.
         return roster, in_force, {**dataset_uses(changed), **uses}
 
     def _plan(
-        self, roster: Mapping[FleetKey, RosterEntry], in_force: Mapping[FleetKey, PolicySpec]
+        self, roster: Mapping[FleetKey, RosterEntry], in_force: Mapping[FleetKey, PolicySpec], term: int
     ) -> Mapping[FleetKey, SizedFleet]:
         now_s = self._clock.now_s()
         ready = self._gather(roster, in_force, now_s)
         done = self._round(ready, now_s, self._launch_budget_pods)
         plans = self._while_unconfirmed(roster, ready, done.plans, now_s)
-        self._publish(plans, roster, now_s)
+        self._publish(plans, roster, now_s, term)
         return {
             key: SizedFleet(entry.with_fault(done.faults[key]) if key in done.faults else entry)
             if key not in plans
@@ -249,16 +269,14 @@ class Planning:
         found = [states.get(dataset) for dataset in datasets_of(spec.history).values()]
         return all(one is not None and one.forecasts is not None and one.current is not None for one in found)
 
-    def _publish(self, plans: Mapping[FleetKey, Plan], roster: Mapping[FleetKey, RosterEntry], now_s: float) -> None:
+    def _publish(
+        self, plans: Mapping[FleetKey, Plan], roster: Mapping[FleetKey, RosterEntry], now_s: float, term: int
+    ) -> None:
         observations = {key: roster[key].observation for key in plans}
-        entries = to_book_entries(plans.values(), observations, self._plan_book.recorded(plans.values()))
-        written_at_s = time.time()
-        try:
-            write_book(self._book_path, Book(written_at_s, now_s, self._clock.speed, entries))
-        except KedaExternalScalerError as error:
-            raise StateError(str(error)) from error
-        self.book_written_at_s = written_at_s
-        self.book_fleets = len(entries)
+        plan_book = self._plan_book.with_plans(plans.values())
+        entries = to_book_entries(plans.values(), observations, plan_book)
+        self._answers.publish(term, time.time(), now_s, self._clock.speed, entries)
+        self._plan_book.take(plan_book)
         # Last, and no reason to withhold an answer: the book is for worse days.
         self._plan_book.write_if_due()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 
 import numpy as np
@@ -15,6 +15,7 @@ from scaler.clock import Clock
 from scaler.core.fleets import FleetKey, FleetObservation, PodState
 from scaler.core.plan import Part, Plan
 from scaler.policy.store import PolicyStore
+from scaler.service.answers import Answers
 from scaler.service.datasets import datasets_of
 from scaler.service.histories import DatasetState, Histories
 from scaler.service.jobs import Jobs
@@ -32,6 +33,7 @@ from scaler.web.state import (
     PeakAhead,
     PoliciesStatus,
     RecordedPods,
+    ReplicaStatus,
     SourceStatus,
 )
 
@@ -47,6 +49,8 @@ class ServiceReader:
         clock: Clock,
         demo: bool,
         planning: Planning,
+        answers: Answers,
+        replica: Callable[[], ReplicaStatus],
         histories: Histories,
         recorder: Recorder,
         policies: PolicyStore,
@@ -58,6 +62,8 @@ class ServiceReader:
         self._clock = clock
         self._demo = demo
         self._planning = planning
+        self._answers = answers
+        self._replica = replica
         self._histories = histories
         self._recorder = recorder
         self._policies = policies
@@ -220,13 +226,17 @@ class ServiceReader:
             max(newest, default=0.0) or None,
         )
 
+    def replica(self) -> ReplicaStatus:
+        """What this calltide is among its replicas."""
+        return self._replica()
+
     def keda_stats(self) -> KedaStats:
         """What the KEDA process last reported, and how old its book is."""
-        written_at_s = self._planning.book_written_at_s
-        book_age_s = None if written_at_s is None else max(0.0, time.time() - written_at_s)
-        fleets, said = self._planning.book_fleets, self._surroundings.keda
+        book, said = self._answers.in_use, self._surroundings.keda
+        book_age_s = None if book is None else max(0.0, time.time() - book.written_at_s)
+        fleets = 0 if book is None else book.fleets
         if said is None:
-            return KedaStats(False, book_age_s, fleets, stale_after_s=self._stale_after_s)
+            return KedaStats(False, book_age_s, fleets, stale_after_s=self._stale_after_s, has_book=False)
         return KedaStats(
             self._surroundings.keda_is_alive,
             book_age_s,
@@ -235,6 +245,7 @@ class ServiceReader:
             said.answers_alone,
             said.answers_refused,
             self._stale_after_s,
+            said.book_written_at_s is not None,
         )
 
     def archive_bytes(self) -> int | None:

@@ -6,13 +6,36 @@ start and passed on as a value.
 
 from __future__ import annotations
 
+import os
+import re
+import socket
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from forecasting.sources.settings import SettingsModel, SourceSettings
+from scaler.core.election import ElectionTimings
 from scaler.policy.fields import Name, Seconds
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
+
+
+def _expanded(text: object) -> object:
+    """The text with each `${NAME}` replaced by that environment variable; nothing else begins with a dollar sign."""
+    if not isinstance(text, str):
+        return text
+
+    def value(found: re.Match[str]) -> str:
+        name = found[1]
+        if not os.environ.get(name):
+            raise ValueError(f"the environment variable {name} is not set; set it, or write the value here")
+        return os.environ[name]
+
+    if "$" in _VARIABLE.sub("", text):
+        raise ValueError("a '$' begins the name of an environment variable in braces, like ${POD_IP}")
+    return _VARIABLE.sub(value, text)
 
 
 def _listen_address(text: str) -> str:
@@ -22,7 +45,10 @@ def _listen_address(text: str) -> str:
     return text
 
 
-ListenAddress = Annotated[str, AfterValidator(_listen_address)]
+FromEnvironment = Annotated[str, BeforeValidator(_expanded)]
+"""A text that may hold `${NAME}`: what differs between replicas that share one file."""
+
+ListenAddress = Annotated[FromEnvironment, AfterValidator(_listen_address)]
 
 
 class KubernetesFleets(SettingsModel):
@@ -76,6 +102,65 @@ class WebSettings(SettingsModel):
     """Address and port."""
 
 
+class ReplicaTls(SettingsModel):
+    """Certificates of the replicas among each other, in PEM. Every replica shows the same one, as server and client."""
+
+    certificate_file: Path
+    """Certificate of the replicas, chain included, for server and client authentication."""
+    key_file: Path
+    """Its private key."""
+    ca_file: Path
+    """The authority that signed it. Nobody else is copied from, and nobody else may copy."""
+    server_name: str = Field(min_length=1, max_length=253)
+    """A host name among the certificate's subject alternative names, like that of the Service."""
+
+
+class ReplicaSettings(SettingsModel):
+    """Several calltides with one configuration: one leads, elected by a Lease, and the others copy its answers."""
+
+    listen: ListenAddress
+    """Address and port at which the others copy from this replica."""
+    advertise: FromEnvironment | None = None
+    """URL of that address as the others reach it, `http(s)://HOST:PORT`; made from `listen` when left out."""
+    name: FromEnvironment | None = Field(None, min_length=1, max_length=253)
+    """Name of this replica, that of its pod; the host's name when left out."""
+    namespace: FromEnvironment | None = None
+    """Namespace of the Lease; the pod's own when left out."""
+    lease: Name = "calltide"
+    """Name of the Lease."""
+    tls: ReplicaTls | None = None
+    """Without it, whoever can pretend to be the leader can tell KEDA any number."""
+    lease_duration: Seconds = Field(15, ge=3, le=120)
+    """A leader that has not renewed the Lease for this long is followed by another."""
+    renew_deadline: Seconds = Field(10, ge=2, le=96)
+    """A leader that could not renew the Lease for this long stops; at most 80 % of `leaseDuration`."""
+    retry_period: Seconds = Field(2, ge=1, le=32)
+    """How often the Lease is renewed or looked at; at most a third of `renewDeadline`."""
+
+    @model_validator(mode="after")
+    def _keeps_leaders_apart(self) -> Self:
+        _ = self.timings
+        host = self.listen.rpartition(":")[0].strip("[]")
+        if self.advertise is None and host in ("0.0.0.0", "::", ""):  # noqa: S104 - it is compared, not bound
+            raise ValueError(f"replicas.listen is {self.listen}, where nobody can be reached; give replicas.advertise")
+        return self
+
+    @property
+    def timings(self) -> ElectionTimings:
+        """The times of the election."""
+        return ElectionTimings(self.lease_duration, self.renew_deadline, self.retry_period)
+
+    @property
+    def address(self) -> str:
+        """Where the others copy from this replica."""
+        return self.advertise or f"{'http' if self.tls is None else 'https'}://{self.listen}"
+
+    @property
+    def replica_name(self) -> str:
+        """Name of this replica."""
+        return self.name or socket.gethostname()
+
+
 class LogSettings(SettingsModel):
     """How the service logs, to standard error."""
 
@@ -106,6 +191,8 @@ class Configuration(SettingsModel):
     """The gRPC server that KEDA asks."""
     web: WebSettings = WebSettings()
     """The page, the JSON API, health and metrics."""
+    replicas: ReplicaSettings | None = None
+    """Several calltides on one cluster; a single one, which always leads, when left out."""
     launch_budget_pods: int | None = Field(None, ge=1, le=100_000)
     """Pods that all fleets together may launch for their forecasts in one step of 15 s; unlimited when left out."""
     workers: int = Field(1, ge=1, le=64)
@@ -117,6 +204,14 @@ class Configuration(SettingsModel):
     def _servers_do_not_share_a_port(self) -> Self:
         if self.keda.listen == self.web.listen and not self.web.listen.endswith(":0"):
             raise ValueError(f"keda.listen and web.listen are both {self.web.listen}; give them different ports")
+        return self
+
+    @model_validator(mode="after")
+    def _replicas_share_a_cluster(self) -> Self:
+        if self.replicas is not None and not isinstance(self.fleets, KubernetesFleets):
+            raise ValueError(
+                "replicas elect their leader by a Lease; set fleets.adapter to kubernetes, or drop replicas"
+            )
         return self
 
     @property

@@ -18,7 +18,8 @@ from scaler.web.urgency import rank, ranked
 _DAY_S = 86400
 
 Name = Annotated[str, Path(min_length=1, max_length=253)]
-_MISSING = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY)
+_FOLLOWS = responses(HTTPStatus.SERVICE_UNAVAILABLE)
+_MISSING = responses(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE)
 _INVALID = responses(HTTPStatus.UNPROCESSABLE_ENTITY)
 
 
@@ -46,9 +47,10 @@ def api_router(state: StateReader) -> APIRouter:
 
 
 def _add_fleets(router: APIRouter, state: StateReader) -> None:
-    @router.get("/fleets", responses=_INVALID)
+    @router.get("/fleets", responses=_FOLLOWS | _INVALID)
     async def fleets(asked: Annotated[FleetsQuery, Query()]) -> models.Fleets:
         """Fleets, the most urgent first."""
+        _not_on_a_follower(state)
         now_s, text = state.now_s(), asked.search.casefold()
         found = ranked(fleet for fleet in state.fleets() if _matches(fleet, text))
         page = found[asked.offset : asked.offset + asked.limit]
@@ -121,7 +123,21 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
         return models.History(now_s=now_s, measures=measures, recorded=recorded)
 
 
+def _not_on_a_follower(state: StateReader) -> None:
+    replica = state.replica()
+    if not replica.follows:
+        return
+    if replica.leader is None:
+        error = f"No replica of calltide leads now, and this one ({replica.name}) plans nothing."
+        remedy = "Ask again in some seconds. /api/v1/status says what hinders; KEDA gets the last answers meanwhile."
+    else:
+        error = f"This replica ({replica.name}) follows {replica.leader}, and answers KEDA as that one does."
+        remedy = f"Fleets and explanations are on the leader's page: kubectl port-forward pod/{replica.leader} 8080"
+    raise ProblemError(HTTPStatus.SERVICE_UNAVAILABLE, error, None, remedy)
+
+
 def _fleet(state: StateReader, namespace: str, name: str) -> FleetStatus:
+    _not_on_a_follower(state)
     found = state.fleet(FleetKey(namespace, name))
     if found is None:
         known = sorted(str(fleet.key) for fleet in state.fleets())

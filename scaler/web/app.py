@@ -19,7 +19,7 @@ from scaler.web import assets
 from scaler.web.api import api_router
 from scaler.web.exposition import registry_of
 from scaler.web.headers import HeadAndHeaders
-from scaler.web.health import Liveness, Readiness, readiness_of
+from scaler.web.health import Liveness, Readiness, keda_readiness_of, readiness_of
 from scaler.web.problems import install, not_found
 from scaler.web.state import StateReader
 
@@ -59,9 +59,17 @@ def _add_health(app: FastAPI, state: StateReader) -> None:
     @app.get("/readyz", tags=["health"], response_model=Readiness, responses=unready)
     async def readyz() -> JSONResponse:
         """Whether answers can be given, with each check."""
-        readiness = readiness_of(state)
-        status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse(readiness.model_dump(), status)
+        return _told(readiness_of(state))
+
+    @app.get("/readyz/keda", tags=["health"], response_model=Readiness, responses=unready)
+    async def readyz_keda() -> JSONResponse:
+        """Whether KEDA can be answered here at all, be it with answers of before: the readiness of the pod."""
+        return _told(keda_readiness_of(state))
+
+
+def _told(readiness: Readiness) -> JSONResponse:
+    status = HTTPStatus.OK if readiness.ready else HTTPStatus.SERVICE_UNAVAILABLE
+    return JSONResponse(readiness.model_dump(), status)
 
 
 def _add_metrics(app: FastAPI, state: StateReader) -> None:

@@ -23,7 +23,7 @@ from scaler.core.fleets import FleetKey, PodState
 from scaler.core.plan import Part, Plan
 from scaler.metrics import Metric, MetricType
 from scaler.policy.model import Mode
-from scaler.web.state import FleetStatus, MeasureForecast, StateReader
+from scaler.web.state import FleetStatus, MeasureForecast, ReplicaRole, StateReader
 
 MOST_FORECAST_FLEETS = 500
 """Each fleet's forecast is up to 100 series; beyond this many fleets a scrape would hold up the service."""
@@ -106,6 +106,11 @@ def _add_service(families: _Families, state: StateReader) -> None:
         add(metrics.SOURCE_UP, source.up, source.name)
         add(metrics.SOURCE_NEWEST_OBSERVATION, source.newest_observation_s, source.name)
     add(metrics.ARCHIVE_BYTES, state.archive_bytes())
+    replica = state.replica()
+    families.add_states(metrics.REPLICA_ROLE, ReplicaRole, [replica.role])
+    add(metrics.REPLICA_INFO, 1, replica.name, replica.leader or "")
+    add(metrics.REPLICA_TERM, replica.term)
+    add(metrics.REPLICA_COPIED_TIMESTAMP, replica.copied_at_s)
     keda = state.keda_stats()
     add(metrics.KEDA_UP, keda.alive)
     add(metrics.KEDA_BOOK_AGE, keda.book_age_s)

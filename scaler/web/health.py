@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from scaler.web.state import KedaStats, StateReader
+from scaler.web.state import KedaStats, ReplicaStatus, StateReader
 
 
 class Check(BaseModel):
@@ -44,12 +44,30 @@ class Liveness(BaseModel):
 def readiness_of(state: StateReader) -> Readiness:
     """Check that KEDA is answered, and with answers of now."""
     keda = state.keda_stats()
-    checks = [_book(keda), _reports(keda)]
+    checks = [_book(keda, state.replica()), _reports(keda)]
     return Readiness(ready=all(check.ok for check in checks), checks=checks)
 
 
-def _book(keda: KedaStats) -> Check:
+def keda_readiness_of(state: StateReader) -> Readiness:
+    """Check that KEDA gets numbers here at all, if need be alone.
+
+    A calltide whose planning hangs must stay in KEDA's rotation: its last answers still carry the fleets. One that
+    never had any must not enter it.
+    """
+    keda = state.keda_stats()
+    has_book = Check(name="answers", ok=keda.has_book, message="There are answers to give.")
+    if not keda.has_book:
+        has_book.message = "There are no answers yet: none was planned here, and none was copied from a leader."
+    checks = [has_book, _reports(keda)]
+    return Readiness(ready=all(check.ok for check in checks), checks=checks)
+
+
+def _book(keda: KedaStats, replica: ReplicaStatus) -> Check:
     age_s = keda.book_age_s
+    if replica.follows and (age_s is None or age_s > keda.stale_after_s):
+        had = "No answers were copied yet" if age_s is None else f"The answers copied last are {age_s:.0f} s old"
+        why = replica.problem or f"{replica.leader or 'no leader'} gives no newer ones"
+        return Check(name="book", ok=False, message=f"{had}: {why}.")
     if age_s is None:
         return Check(name="book", ok=False, message="No answers were written yet; the first plan is being made.")
     if age_s > keda.stale_after_s:

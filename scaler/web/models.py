@@ -8,6 +8,7 @@ from forecasting.forecast import Trust
 from scaler.core.plan import Part
 from scaler.policy.model import Mode, PolicySpec
 from scaler.web.health import Check
+from scaler.web.state import ReplicaRole
 from scaler.web.urgency import Urgency
 
 Numbers = list[float | None]
@@ -348,6 +349,22 @@ class Keda(Answer):
     refused: int
 
 
+class Replica(Answer):
+    """What this calltide is among its replicas."""
+
+    role: ReplicaRole
+    name: str
+    """Its own name, empty where there are no replicas."""
+    leader: str | None
+    """The replica that leads, null while none is known."""
+    term: int | None
+    """Counts the leaderships."""
+    copied_at_s: float | None
+    """When the leader's answers were last found to be those in use here."""
+    problem: str | None
+    """Why there is no leader, or no copy of its answers."""
+
+
 class Status(Answer):
     """The service at a glance."""
 
@@ -370,4 +387,5 @@ class Status(Answer):
     failing_jobs: list[Job]
     """Jobs whose last run failed."""
     keda: Keda
+    replica: Replica
     archive_bytes: int | None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Protocol
 
 import numpy as np
@@ -200,6 +201,37 @@ class SourceStatus:
     newest_observation_s: float | None
 
 
+class ReplicaRole(StrEnum):
+    """What this calltide is among its replicas."""
+
+    SINGLE = "single"
+    """It has none: nothing is elected."""
+    LEADER = "leader"
+    FOLLOWER = "follower"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaStatus:
+    """This replica, and whom it follows.
+
+    `leader` is the name of the replica that leads, itself or another, None while none is known; `term` counts the
+    leaderships; `copied_at_s` is when the leader's answers were last found to be those in use here, on the plan's
+    clock, None before the first copy; `problem` says why there is no leader or no copy.
+    """
+
+    role: ReplicaRole = ReplicaRole.SINGLE
+    name: str = ""
+    leader: str | None = None
+    term: int | None = None
+    copied_at_s: float | None = None
+    problem: str | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether fleets are planned elsewhere."""
+        return self.role is ReplicaRole.FOLLOWER
+
+
 @dataclass(frozen=True, slots=True)
 class KedaStats:
     """What the KEDA process reports.
@@ -217,6 +249,8 @@ class KedaStats:
     refused: int = 0
     stale_after_s: float = 30.0
     """Answers older than this are given as `alone`."""
+    has_book: bool = True
+    """Whether the process has any answers, however old."""
 
 
 class StateReader(Protocol):
@@ -287,6 +321,10 @@ class StateReader(Protocol):
 
     def sources(self) -> Sequence[SourceStatus]:
         """The history sources."""
+        ...
+
+    def replica(self) -> ReplicaStatus:
+        """What this calltide is among its replicas."""
         ...
 
     def keda_stats(self) -> KedaStats:

@@ -16,7 +16,7 @@ from scaler.core.plan import Plan
 from scaler.policy.model import PolicySpec
 from scaler.web import models
 from scaler.web.health import readiness_of
-from scaler.web.state import ForecastScores, JobStatus, PendingChange, SourceStatus, StateReader
+from scaler.web.state import ForecastScores, JobStatus, PendingChange, ReplicaStatus, SourceStatus, StateReader
 from scaler.web.urgency import Ranked, Urgency, ranked
 
 TENANTS_IN_A_LIST = 5
@@ -221,6 +221,17 @@ def _source_answer(source: SourceStatus) -> models.Source:
     )
 
 
+def _replica_answer(replica: ReplicaStatus) -> models.Replica:
+    return models.Replica(
+        role=replica.role,
+        name=replica.name,
+        leader=replica.leader,
+        term=replica.term,
+        copied_at_s=replica.copied_at_s,
+        problem=replica.problem,
+    )
+
+
 def status_answer(state: StateReader) -> models.Status:
     """The service at a glance."""
     readiness, policies, keda = readiness_of(state), state.policies(), state.keda_stats()
@@ -247,6 +258,7 @@ def status_answer(state: StateReader) -> models.Status:
             alone=keda.alone,
             refused=keda.refused,
         ),
+        replica=_replica_answer(state.replica()),
         archive_bytes=state.archive_bytes(),
     )
 

@@ -67,7 +67,7 @@ class GoneError(ApiError):
 
 
 class KubernetesApi:
-    """GET requests to one API server, from any thread."""
+    """Requests to one API server, from any thread."""
 
     def __init__(self, configuration: client.Configuration, timings: Timings | None = None) -> None:
         self.timings = timings or Timings()
@@ -88,12 +88,19 @@ class KubernetesApi:
             GoneError: a continue token is too old.
             ApiError: it did not answer, or not with JSON.
         """
-        with self._response(path, query, accept, self.timings.list_read_s) as response:
-            try:
-                body = json.loads(response.data)
-            except ValueError as error:
-                raise ApiError(f"{self.host}{path} did not answer with JSON: {error}") from error
-        return cast("JsonObject", body)
+        timeout = Timeout(connect=self.timings.connect_s, read=self.timings.list_read_s)
+        with self._response("GET", f"{path}?{urlencode(query)}", accept, timeout) as response:
+            return _object(response, f"{self.host}{path}")
+
+    def send(self, method: str, path: str, body: JsonObject | None, within_s: float) -> JsonObject:
+        """Read or write one object, with an answer within so many seconds or none. Nothing is sent twice.
+
+        Raises:
+            ApiRefusedError: the server answered with an error status.
+            ApiError: it did not answer, or not with JSON. A write may have been done all the same.
+        """
+        with self._response(method, path, "application/json", Timeout(total=within_s), body) as response:
+            return _object(response, f"{self.host}{path}")
 
     @contextmanager
     def watch(self, path: str, query: Mapping[str, str], accept: str) -> Iterator[Iterator[bytes]]:
@@ -105,7 +112,8 @@ class KubernetesApi:
             ApiError: the connection broke, or was silent for longer than `watch_s + silence_s`.
         """
         query = {**query, "watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(self.timings.watch_s)}
-        with self._response(path, query, accept, self.timings.watch_s + self.timings.silence_s) as response:
+        timeout = Timeout(connect=self.timings.connect_s, read=self.timings.watch_s + self.timings.silence_s)
+        with self._response("GET", f"{path}?{urlencode(query)}", accept, timeout) as response:
             yield _lines(response)
 
     def close(self) -> None:
@@ -124,15 +132,18 @@ class KubernetesApi:
         return str(self._configuration.host)
 
     @contextmanager
-    def _response(self, path: str, query: Mapping[str, str], accept: str, read_s: float) -> Iterator[BaseHTTPResponse]:
-        url = f"{self.host}{path}?{urlencode(query)}"
+    def _response(
+        self, method: str, target: str, accept: str, timeout: Timeout, body: JsonObject | None = None
+    ) -> Iterator[BaseHTTPResponse]:
+        path = target.partition("?")[0]
         try:
             response = self._client.rest_client.pool_manager.request(
-                "GET",
-                url,
-                headers=self._headers(accept),
+                method,
+                f"{self.host}{target}",
+                headers=self._headers(accept) | ({} if body is None else {"Content-Type": "application/json"}),
+                body=None if body is None else json.dumps(body).encode(),
                 preload_content=False,
-                timeout=Timeout(connect=self.timings.connect_s, read=read_s),
+                timeout=timeout,
             )
             self._admit(response)
             try:
@@ -191,8 +202,15 @@ def _read_service_account_token(configuration: client.Configuration) -> None:
     configuration.api_key["BearerToken"] = f"Bearer {token}"
 
 
+def _object(response: BaseHTTPResponse, where: str) -> JsonObject:
+    try:
+        return cast("JsonObject", json.loads(response.data))
+    except ValueError as error:
+        raise ApiError(f"{where} did not answer with JSON: {error}") from error
+
+
 def _raise_for_status(response: BaseHTTPResponse, path: str) -> None:
-    if response.status == HTTPStatus.OK:
+    if response.status in (HTTPStatus.OK, HTTPStatus.CREATED):
         return
     reason = response.data[:500].decode("utf-8", errors="replace")
     with suppress(ValueError, KeyError, TypeError):  # a proxy answers with text of its own, shown as it is
@@ -201,10 +219,14 @@ def _raise_for_status(response: BaseHTTPResponse, path: str) -> None:
         raise GoneError(f"{path}: {reason}")
     remedies: Mapping[int, str] = {
         HTTPStatus.UNAUTHORIZED: "; check the credentials",
-        HTTPStatus.FORBIDDEN: "; grant get, list and watch as docs/kubernetes.md lists them",
+        HTTPStatus.FORBIDDEN: f"; grant {_rights(path)} as docs/kubernetes.md lists them",
     }
     remedy = remedies.get(response.status, "")
     raise ApiRefusedError(f"{path} answered {response.status}: {reason}{remedy}", response.status)
+
+
+def _rights(path: str) -> str:
+    return "get, create and update" if "/leases" in path else "get, list and watch"
 
 
 def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:

@@ -70,6 +70,12 @@ function say(status) {
   const demo = document.getElementById("demo");
   demo.hidden = !status.demo;
   demo.textContent = status.speed === 1 ? "demo: simulated calls" : `demo: simulated calls, ${status.speed}× as fast`;
+  const role = document.getElementById("role");
+  role.hidden = status.replica.role === "single";
+  role.textContent =
+    status.replica.role === "leader"
+      ? `${status.replica.name}: leader`
+      : `${status.replica.name}: follows ${status.replica.leader ?? "nobody yet"}`;
   document.getElementById("zone").textContent = zone(status.now_s);
   const failing = status.checks.filter((check) => !check.ok);
   const unwell = [
