@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -94,14 +95,13 @@ def _stand_up(rig: Rig, calltide: Installation, names: Sequence[str], peers: Seq
     while portion := list(islice(objects, APPLIED_AT_ONCE)):
         rig.control_plane.apply(*portion)
     for namespace, group in ((NAMESPACE, names), (PEER_NAMESPACE, peers)):
-        wait_for(
-            lambda namespace=namespace, group=group: (
-                sum(calltide.scaling_active(namespace).values()) == len(group)
-                and sum(rig.ready_replicas(namespace).values()) == len(group)
-            ),
-            f"{len(group)} fleets of {namespace} to be scaled",
-            at_most_s=900,
-        )
+        stands = partial(_stand, rig, calltide, namespace, len(group))
+        wait_for(stands, f"{len(group)} fleets of {namespace} to be scaled", at_most_s=900)
+
+
+def _stand(rig: Rig, calltide: Installation, namespace: str, count: int) -> bool:
+    active, ready = calltide.scaling_active(namespace), rig.ready_replicas(namespace)
+    return sum(active.values()) == count == sum(ready.values())
 
 
 def _scaled_object(rig: Rig, calltide: Installation, namespace: str, name: str) -> fleets.Object:

@@ -1,8 +1,9 @@
 """What happened to fleets over time: every change of replicas that the API server ever showed, in order.
 
 A test that looks at replicas now and then proves nothing about the moments between. A watch does: the API server sends
-each version of each object, so that a fall for a single second is in the record. When the API server is away the watch
-goes on from the version it had, and misses nothing.
+each version of each object, so that a fall for a single second is in the record. An API server that was away has
+forgotten the versions before, and a list has to do; `metadata.generation`, which each change of a spec raises by one,
+then tells whether any was missed.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 
@@ -26,6 +28,7 @@ class Seen:
     at_s: float
     namespace: str
     name: str
+    generation: int
     wanted: int
     standing: int
     ready: int
@@ -37,11 +40,12 @@ class ReplicaHistory:
     def __init__(self, client: httpx.Client) -> None:
         self._client = client
         self._seen: list[Seen] = []
+        self._generations: dict[str, int] = {}
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._follow, args=(path,), daemon=True) for path in _KINDS.values()]
         self.gaps: list[str] = []
-        """Reasons why something may have been missed: a history too old to go on from. Empty means: nothing was."""
+        """Changes of a spec that happened and were not seen, in words. Empty means: everything was."""
 
     def start(self) -> None:
         for thread in self._threads:
@@ -91,22 +95,26 @@ class ReplicaHistory:
             for line in answer.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    self.gaps.append(f"{path} after {version}: {event['object'].get('message')}")
-                    return ""
+                    return ""  # too old to go on from
                 version = event["object"]["metadata"]["resourceVersion"]
                 if event["type"] in ("ADDED", "MODIFIED"):
                     self._add(event["object"])
         return version
 
-    def _add(self, item: dict) -> None:
-        status = item.get("status", {})
+    def _add(self, item: dict[str, Any]) -> None:
+        metadata, status = item["metadata"], item.get("status", {})
         seen = Seen(
-            time.time(),
-            item["metadata"]["namespace"],
-            item["metadata"]["name"],
-            item["spec"]["replicas"],
-            status.get("replicas", 0),
-            status.get("readyReplicas", 0),
+            at_s=time.time(),
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            generation=metadata["generation"],
+            wanted=item["spec"]["replicas"],
+            standing=status.get("replicas", 0),
+            ready=status.get("readyReplicas", 0),
         )
         with self._lock:
+            before = self._generations.get(metadata["uid"], seen.generation)
+            if seen.generation > before + 1:
+                self.gaps.append(f"{seen.namespace}/{seen.name}: from generation {before} to {seen.generation}")
+            self._generations[metadata["uid"]] = seen.generation
             self._seen.append(seen)

@@ -95,7 +95,8 @@ class Installation:
         with grpc.secure_channel(f"{self._addresses[pod]}:9090", self._credentials, override) as channel:
             request = keda.GetMetricsRequest(scaledObjectRef=reference, metricName="pods")
             try:
-                values = ExternalScalerStub(channel).GetMetrics(request, timeout=_ANSWER_WITHIN_S).metricValues
+                stub = ExternalScalerStub(channel)  # type: ignore[no-untyped-call]  # generated code
+                values = stub.GetMetrics(request, timeout=_ANSWER_WITHIN_S).metricValues
             except grpc.RpcError:
                 return None
         return int(values[0].metricValue)

@@ -64,8 +64,8 @@ class Monitoring:
         self.server.start()
 
     def _config(self) -> str:
-        loads = {"job_name": "loads", "metrics_path": "/loads/metrics"}
-        loads["static_configs"] = [{"targets": [self._exporters.address]}]
+        targets = [{"targets": [self._exporters.address]}]
+        loads = {"job_name": "loads", "metrics_path": "/loads/metrics", "static_configs": targets}
         pods = {"job_name": "pods", "http_sd_configs": [{"url": self._discovery.url, "refresh_interval": SCRAPE_EVERY}]}
         every = {"scrape_interval": SCRAPE_EVERY, "scrape_timeout": SCRAPE_EVERY}
         # JSON is YAML.
