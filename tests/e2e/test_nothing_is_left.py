@@ -69,7 +69,12 @@ def _traces(place: Place) -> set[str]:
     mounts = Path("/proc/self/mountinfo").read_text(encoding="utf-8")
     found = {
         "processes": bool(_processes(place)),
-        "ports": any(one.laddr and one.laddr.ip.startswith(f"127.{place.block}.") for one in psutil.net_connections()),
+        "ports": any(
+            one.laddr.ip.startswith(f"127.{place.block}.")
+            for one in psutil.net_connections("inet")
+            # What is bound. Closed connections are remembered by the kernel for a while, and keep nobody from binding.
+            if one.status in (psutil.CONN_LISTEN, psutil.CONN_NONE)
+        ),
         "mounts": str(place.folder) in mounts,
         "files": place.folder.exists(),
     }
