@@ -31,7 +31,7 @@ rig-build: $(READY) ## Build the programs of the rig that the cache lacks (needs
 	$(BIN)/python -m tests.rig build
 
 e2e: rig-build ## Run the acceptance on a real control plane with KEDA, Asterisk, Kamailio and callers (needs root)
-	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m pytest tests/e2e $(PYTEST_ARGS)
+	$(BIN)/python -m tests.e2e.lanes $(PYTEST_ARGS)
 
 $(S3_READY): $(READY) requirements-s3.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-s3.lock

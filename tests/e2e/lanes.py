@@ -1,0 +1,63 @@
+"""The acceptance in two lanes at the same time, each on a rig of its own: most of both is waiting.
+
+    python -m tests.e2e.lanes [PYTEST-ARGUMENT …]
+
+The lane of the callers has the tests whose time is set by calls; every other file is in the other lane, so that none is
+forgotten. A lane's output is shown whole when it has ended.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+WITH_CALLERS = ("test_before_the_peak.py", "test_nothing_is_left.py", "test_voice.py")
+NOTHING_SELECTED = 5
+"""pytest's exit code when the arguments select no test."""
+
+
+def lanes() -> tuple[list[str], list[str]]:
+    """The test files of both lanes."""
+    files = sorted(str(path) for path in FOLDER.glob("test_*.py"))
+    with_callers = [file for file in files if Path(file).name in WITH_CALLERS]
+    return with_callers, [file for file in files if file not in with_callers]
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run both lanes; 0 when each test that was selected passed."""
+    with tempfile.TemporaryDirectory() as folder:
+        running = [
+            (_start(files, arguments, output), output)
+            for number, files in enumerate(lanes())
+            for output in [Path(folder) / f"lane-{number}"]
+        ]
+        try:
+            codes = [_finish(process, output) for process, output in running]
+        finally:
+            # Ctrl-C, or a lane that could not be shown: none goes on alone.
+            for process, _ in running:
+                process.terminate()
+                process.wait()
+    selected = [code for code in codes if code != NOTHING_SELECTED]
+    return max(selected, default=NOTHING_SELECTED)
+
+
+def _start(files: Sequence[str], arguments: Sequence[str], output: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.rig.enclosure", sys.executable, "-m", "pytest", *files, *arguments]
+    with output.open("wb") as file:
+        return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
+
+
+def _finish(process: subprocess.Popen[bytes], output: Path) -> int:
+    code = process.wait()
+    sys.stdout.write(output.read_text(encoding="utf-8", errors="replace"))
+    sys.stdout.flush()
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
