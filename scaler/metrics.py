@@ -221,7 +221,9 @@ REPLICA_ROLE = _gauge(
     "replica_role", "", "1 for what this replica is (leader, follower, or single without replicas), else 0.", "role"
 )
 REPLICA_INFO = _gauge("replica_info", "", "Always 1; says which replica this is and which one leads.", "name", "leader")
-REPLICA_TERM = _gauge("replica_term", "", "Leaderships so far; of two replicas the one with the higher term is newer.")
+REPLICA_TERM = _gauge(
+    "replica_term", "", "Rises with each leadership, not by 1; of two leaders the one with the higher term is newer."
+)
 REPLICA_COPIED_TIMESTAMP = _gauge(
     "replica_copied_timestamp_seconds",
     "seconds",

@@ -6,6 +6,7 @@ a plan is finished after the leadership was lost, and not when a copy arrives af
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ class Answers:
         self._path = path
         self._leadership = leadership
         self._lock = threading.Lock()
+        self.turn = asyncio.Lock()
+        """For a planning step and for taking over a copy, each as a whole: a leadership may begin in the middle of a
+        copy, and a plan that goes on from the books of before could then fall behind what the copy has told KEDA."""
         self.in_use: BookInUse | None = None
         """None until this process has written a book."""
 

@@ -80,7 +80,7 @@ def unpacked(raw: bytes) -> Copied:
         at += length
     try:
         return Copied(parts[0], BookView(parts[0]), from_bytes(parts[1]), standings_of(_json(parts[2])))
-    except (BookError, DamagedPlanBookError, ValueError) as error:
+    except (BookError, DamagedPlanBookError, ValueError, RecursionError) as error:
         raise CopyError(f"the leader's books cannot be used: {error}") from error
 
 

@@ -115,11 +115,13 @@ class CopyServer:
         await self._server.stop(STOP_WITHIN_S)
 
     def renew(self) -> None:
-        """Show a renewed certificate from the next connection on; a broken one leaves that of before in use."""
+        """Show and trust renewed certificates from the next connection on; broken ones leave those of before in use."""
         if self._tls is None or self._config.ssl is None or (files := self._files()) == self._seen:
             return
         try:
             client_context(self._tls)
+            # Added to those of before: the other side may show either while authorities change.
+            self._config.ssl.load_verify_locations(self._tls.ca_file)
             self._config.ssl.load_cert_chain(self._tls.certificate_file, self._tls.key_file, password=lambda: b"")
         except (ConfigurationError, OSError, ValueError) as error:
             if not self._problem:
@@ -132,7 +134,7 @@ class CopyServer:
     def _files(self) -> tuple[int, ...]:
         if self._tls is None:
             return ()
-        return tuple(_changed_at(path) for path in (self._tls.certificate_file, self._tls.key_file))
+        return tuple(_changed_at(path) for path in (self._tls.certificate_file, self._tls.key_file, self._tls.ca_file))
 
 
 def _changed_at(path: Path) -> int:

@@ -111,6 +111,10 @@ class Histories:
         """What is known of each dataset."""
         return self._states
 
+    def forget_measurements(self) -> None:
+        """Know no load of now, while nobody measures here: what is old but not too old would pass for it later."""
+        self._states = {dataset: replace(state, current=None) for dataset, state in self._states.items()}
+
     def _update(self, dataset: Dataset, **changes: object) -> None:
         # The dataset may have gone while its task ran.
         if dataset in self._states:

@@ -10,6 +10,7 @@ it; against that only the term helps, which every book carries and every reader 
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -25,7 +26,7 @@ from scaler.fleet.kubernetes.lease import LeaseConflictError
 _log = structlog.get_logger("leadership")
 
 LONGEST_NAME = 253
-"""Of a leader's name that is shown; whoever may write Leases may write anything."""
+_UNFIT = re.compile(r"[^A-Za-z0-9._-]")
 
 GIVE_BACK_WITHIN_S = 2.0
 """How long a stop waits for the Lease to be given back; without that the others wait out its duration."""
@@ -92,8 +93,8 @@ def boottime_s() -> float:
 
 
 def name_of(identity: str) -> str:
-    """The replica's name in a Lease's holder."""
-    return identity.partition("_")[0]
+    """The replica's name in a Lease's holder, fit to be shown: whoever may write Leases may write anything."""
+    return _UNFIT.sub("?", identity.rpartition("_")[0] or identity)[:LONGEST_NAME]
 
 
 class LeaseLeadership:
@@ -132,7 +133,7 @@ class LeaseLeadership:
         candidacy, record = self._candidacy, self._candidacy.record
         leader = None
         if record is not None and record.holder not in (NOBODY, candidacy.identity):
-            leader = Leader(name_of(record.holder)[:LONGEST_NAME], record.address, record.term)
+            leader = Leader(name_of(record.holder), record.address, record.term)
         return Membership(name_of(candidacy.identity), self.term(), leader, self._problem)
 
     @property

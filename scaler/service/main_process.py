@@ -118,11 +118,13 @@ class Service:
         """End the jobs and leave the last plans on disk. A step that fails is told and keeps none from its turn."""
         await self._jobs.stop(finishing=("plan",))
         steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
-            # First, so that another leads while the rest ends here.
+            # First, so that another leads while the rest ends here, and goes on from the last plan.
+            ("followers", self._replication.hand_over),
             ("lease", lambda: asyncio.to_thread(self._replication.give_back)),
+            # Before what may hang: the supervisor waits for no more than it granted.
+            ("plan book", lambda: asyncio.to_thread(self._plan_book.write)),
             ("workers", lambda: asyncio.to_thread(self._pool.close)),
             ("fleets", self._adapter.stop),
-            ("plan book", lambda: asyncio.to_thread(self._plan_book.write)),
             ("sources", lambda: asyncio.to_thread(self._histories.close)),
             ("replicas", self._replication.stop),
         )

@@ -151,6 +151,9 @@ def _packed(book: PlanBook) -> bytes:
 
 def _unpacked(payload: bytes) -> PlanBook:
     with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+        # What is written here is never compressed: a few bytes must not become more than memory holds.
+        if any(member.compress_type != zipfile.ZIP_STORED for member in arrays.zip.infolist()):
+            raise ValueError("its arrays are compressed")
         names = json.loads(arrays["names"].tobytes())
         numbers, made_at_s, slots = arrays["numbers"].tolist(), arrays["made_at_s"].tolist(), arrays["slots"]
         paths, weeks = np.split(arrays["paths"], np.cumsum(slots)[:-1]), arrays["weeks"]

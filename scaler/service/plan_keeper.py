@@ -27,6 +27,8 @@ class PlanKeeper:
         self._directory = directory
         read = read_plan_book(directory)
         self.book: PlanBook = read.book
+        self.revision = 0
+        """Grows whenever another book is gone on from."""
         self.problem: str | None = None
         """Why the book could not be written last."""
         self._tried_s = float("-inf")
@@ -41,6 +43,7 @@ class PlanKeeper:
     def take(self, book: PlanBook) -> None:
         """Go on from this book: the one of a step that was told to KEDA, or a leader's."""
         self.book = book
+        self.revision += 1
 
     def write_if_due(self) -> None:
         """Write the book once a minute. A disk that is full is a `problem` and no exception; the next minute tries."""

@@ -111,6 +111,8 @@ class Planning:
         run = partial(asyncio.get_running_loop().run_in_executor, self._thread)
         _, _, uses = await run(self._prepare, seen.fleets, self._last_in_force)
         self._histories.use(uses)
+        # Whoever leads again holds what others asked for until it has measured, and goes by no load of before.
+        self._histories.forget_measurements()
         self._term, self._fleets = None, {}
 
     async def step(self, term: int) -> None:
@@ -121,6 +123,10 @@ class Planning:
             NotLeadingError: the term was over before the answers could be written.
             StateError: the plan book could not be written. The answers were.
         """
+        async with self._answers.turn:
+            await self._step(term)
+
+    async def _step(self, term: int) -> None:
         seen = self._seen()
         if term != self._term:
             # Others may have led meanwhile: the plan book knows what they asked for last, our own plans do not.

@@ -11,13 +11,11 @@ it is used, and with `replicas.tls` the server there must prove that it is one o
 from __future__ import annotations
 
 import asyncio
-import ipaddress
-import re
 import ssl
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import httpx
 import structlog
@@ -28,9 +26,10 @@ from scaler.policy.store import PolicyStore
 from scaler.service.answers import Answers
 from scaler.service.copies import MOST_BYTES, Copied, Copy, CopyError, packed, unpacked
 from scaler.service.copy_server import COPY_PATH, client_context
-from scaler.service.leadership import Leader, LeaseLeadership
+from scaler.service.leadership import Leader, LeaseLeadership, Membership
 from scaler.service.plan_book_file import to_bytes
 from scaler.service.plan_keeper import PlanKeeper
+from scaler.service.replica_url import is_replica_url, replica_url_form
 from scaler.service.settings import ReplicaSettings
 
 _log = structlog.get_logger("replicas")
@@ -38,8 +37,10 @@ _log = structlog.get_logger("replicas")
 COPY_EVERY_S = 2.0
 COPY_WITHIN_S = 5.0
 """One copy, from the connection to its last byte."""
-
-_HOST_NAME = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?")
+HAND_OVER_S = COPY_EVERY_S + 0.5
+"""Within this time every follower asks once."""
+FOLLOWS_FOR_S = 10.0
+"""Who has not asked for so long follows no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +79,41 @@ class Replica:
         self._plain = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._noted: str | None = ""
         self._copied_tag: tuple[Leader, str] | None = None
+        self._offered_tag: str | None = None
+        self._offered_since_s = self._asked_at_s = float("-inf")
         self.copied_at_s: float | None = None
         """When the leader's books were last found to be what is in use here, by the plan's clock."""
 
     def offer(self) -> LeadersOffer | None:
         """What others may copy: nothing while another leads or before the first plan."""
+        # Taken before the books: one that is newer than its tag travels once more, one that is older never would.
+        tag = self._tag()
+        answers = self._books.answers.in_use
+        if tag is None or answers is None:
+            return None
+        policies, plan_book = self._books.policies, self._books.plans.book
+
+        def copy() -> Copy:
+            return Copy(answers.raw, to_bytes(plan_book), policies.standings_json())
+
+        self._asked_at_s = time.monotonic()
+        if tag != self._offered_tag:
+            self._offered_tag, self._offered_since_s = tag, self._asked_at_s
+        return LeadersOffer(tag, copy)
+
+    def _tag(self) -> str | None:
         term, answers = self._leadership.term(), self._books.answers.in_use
         if term is None or answers is None or answers.term != term:
             return None
-        policies, plans = self._books.policies, self._books.plans.book
+        return f'"{term}-{answers.number}-{self._books.plans.revision}-{self._books.policies.revision}"'
 
-        def copy() -> Copy:
-            return Copy(answers.raw, to_bytes(plans), policies.standings_json())
-
-        return LeadersOffer(f'"{term}-{answers.number}-{policies.revision}"', copy)
+    async def hand_over(self) -> None:
+        """Wait until every follower has had its turn to ask since the books changed last; not when nobody asks."""
+        now_s, tag = time.monotonic(), self._tag()
+        if tag is None or now_s - self._asked_at_s > FOLLOWS_FOR_S:
+            return
+        since_s = self._offered_since_s if tag == self._offered_tag else now_s
+        await asyncio.sleep(max(0.0, since_s + HAND_OVER_S - now_s))
 
     async def copy(self) -> None:
         """Copy the leader's books if there are newer ones.
@@ -101,7 +123,13 @@ class Replica:
             StateError: they cannot be written here.
         """
         membership = self._leadership.membership()
-        await self._note(None if membership.term is not None else membership.leader)
+        try:
+            await self._copy_unless_leading(membership)
+        finally:
+            # After the copy: word that cannot be left must not cost KEDA the leader's answers.
+            await self._note(None if membership.term is not None else membership.leader)
+
+    async def _copy_unless_leading(self, membership: Membership) -> None:
         if membership.term is not None:
             self._copied_tag = None
             return
@@ -122,7 +150,8 @@ class Replica:
         if answered is not None:
             tag, raw = answered
             copied = await asyncio.to_thread(unpacked, raw)
-            await asyncio.to_thread(self._adopt, copied)
+            async with self._books.answers.turn:
+                await asyncio.to_thread(self._adopt, copied)
             self._copied_tag = (leader, tag)
         self.copied_at_s = self._clock.now_s()
 
@@ -154,8 +183,11 @@ class Replica:
         self._books.answers.must_take(copied.answers)
         # Before the answers: whoever leads from here on must know at least as much as KEDA was told.
         self._books.plans.take(copied.plan_book)
-        self._books.policies.adopt(copied.standings)
-        self._books.answers.adopt(copied)
+        try:
+            self._books.policies.adopt(copied.standings)
+        finally:
+            # What could not be written down is taken over all the same, and withholds no answer.
+            self._books.answers.adopt(copied)
         self._books.plans.write_if_due()
 
     async def _note(self, leader: Leader | None) -> None:
@@ -181,22 +213,9 @@ def address_of(leader: Leader, *, tls: bool) -> str:
     Raises:
         CopyError: the text is not exactly a scheme, a host and a port, or the scheme is not the configured one.
     """
-    scheme = "https" if tls else "http"
-    remedy = f"it must be {scheme}://HOST:PORT; see replicas.advertise of {leader.name or 'the leader'}"
-    try:
-        parts = urlsplit(leader.address)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        raise CopyError(f"the Lease names {leader.address[:200]!r} as the leader's address; {remedy}") from None
-    shown = f"[{host}]" if ":" in host else host
-    if not port or not _is_host(host) or leader.address != f"{scheme}://{shown}:{port}":
-        raise CopyError(f"the Lease names {leader.address[:200]!r} as the leader's address; {remedy}")
+    if not is_replica_url(leader.address, tls=tls):
+        raise CopyError(
+            f"the Lease names {leader.address[:200]!r} as the leader's address; it must be "
+            f"{replica_url_form(tls=tls)}; see replicas.advertise of {leader.name or 'the leader'}"
+        )
     return leader.address
-
-
-def _is_host(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return _HOST_NAME.fullmatch(host) is not None
-    return True

@@ -15,6 +15,7 @@ import structlog
 
 from scaler.clock import Clock
 from scaler.core.election import Candidacy
+from scaler.core.plan_book import PlanBook
 from scaler.errors import StateError
 from scaler.policy.confirmations import note_leader
 from scaler.policy.store import PolicyStore
@@ -27,6 +28,9 @@ from scaler.service.settings import Configuration, ReplicaSettings
 from scaler.web.state import ReplicaRole, ReplicaStatus
 
 _log = structlog.get_logger("replicas")
+
+KEPT_FOR_S = 600.0
+"""Plans that were kept longer than this are no reason to lead before somebody who has a copy of newer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,7 @@ class Replication:
             self.answers = Answers(configuration.book_path, SingleInstance())
             _forget_leader(configuration.state)
             return
-        # Somebody who has the plans of a run before may lead at once.
-        kept = bool(plans.book.pages)
+        kept = _are_of_late(plans.book, clock)
         leadership = LeaseLeadership(lease, _candidacy(settings), prepared=lambda: self._prepared(kept))
         self.answers = Answers(configuration.book_path, leadership)
         replica = Replica(settings, configuration.state, leadership, Books(self.answers, plans, policies), clock)
@@ -111,6 +114,11 @@ class Replication:
             self._elected.server.renew()
             await self._elected.replica.copy()
 
+    async def hand_over(self) -> None:
+        """Let the followers copy the last plan, for those moments that it takes them to ask."""
+        if self._elected is not None:
+            await self._elected.replica.hand_over()
+
     def give_back(self) -> None:
         """Lead no more, and let another lead at once."""
         if self._elected is not None:
@@ -123,6 +131,11 @@ class Replication:
 
     def _prepared(self, kept: bool) -> bool:
         return kept or self.answers.in_use is not None
+
+
+def _are_of_late(plan_book: PlanBook, clock: Clock) -> bool:
+    """Whether the plans of a run before are something to lead from at once; those of last week are not."""
+    return any(clock.now_s() - page.last.made_at_s < KEPT_FOR_S for page in plan_book.pages.values())
 
 
 def _forget_leader(state: Path) -> None:

@@ -17,6 +17,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from forecasting.sources.settings import SettingsModel, SourceSettings
 from scaler.core.election import ElectionTimings
 from scaler.policy.fields import Name, Seconds
+from scaler.service.replica_url import is_replica_url, replica_url_form
 
 _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 SERVICE_ACCOUNT_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
@@ -143,6 +144,9 @@ class ReplicaSettings(SettingsModel):
         host = self.listen.rpartition(":")[0].strip("[]")
         if self.advertise is None and host in ("0.0.0.0", "::", ""):  # noqa: S104 - it is compared, not bound
             raise ValueError(f"replicas.listen is {self.listen}, where nobody can be reached; give replicas.advertise")
+        if not is_replica_url(self.address, tls=self.tls is not None):
+            form = replica_url_form(tls=self.tls is not None)
+            raise ValueError(f"others would copy from {self.address!r}; write replicas.advertise like {form}")
         return self
 
     @property

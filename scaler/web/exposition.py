@@ -45,7 +45,9 @@ class StateCollector(Collector):
         """Every family of the catalogue with the samples that are known now."""
         families = _Families()
         _add_service(families, self._state)
-        _add_fleets(families, self._state)
+        if not self._state.replica().follows:
+            # One that leads no more knows its last plans for some seconds: a sum would count every fleet twice.
+            _add_fleets(families, self._state)
         yield from families.all()
 
 

@@ -358,11 +358,11 @@ class Replica(Answer):
     leader: str | None
     """The replica that leads, null while none is known."""
     term: int | None
-    """Counts the leaderships."""
+    """Rises with each leadership, not by 1."""
     copied_at_s: float | None
     """When the leader's answers were last found to be those in use here."""
     problem: str | None
-    """Why there is no leader, or no copy of its answers."""
+    """What hinders this replica in the election, null when nothing does. Why a copy failed, the job `copy` says."""
 
 
 class Status(Answer):

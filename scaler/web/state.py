@@ -214,9 +214,9 @@ class ReplicaRole(StrEnum):
 class ReplicaStatus:
     """This replica, and whom it follows.
 
-    `leader` is the name of the replica that leads, itself or another, None while none is known; `term` counts the
-    leaderships; `copied_at_s` is when the leader's answers were last found to be those in use here, on the plan's
-    clock, None before the first copy; `problem` says why there is no leader or no copy.
+    `leader` is the name of the replica that leads, itself or another, None while none is known; `term` rises with
+    each leadership; `copied_at_s` is when the leader's answers were last found to be those in use here, on the plan's
+    clock, None before the first copy; `problem` says what hinders the election.
     """
 
     role: ReplicaRole = ReplicaRole.SINGLE

@@ -294,6 +294,19 @@ def test_a_source_that_cannot_be_measured_keeps_its_last_measurement():
     asyncio.run(go())
 
 
+def test_a_measurement_that_is_forgotten_is_no_load_until_it_is_measured_again():
+    async def go() -> None:
+        histories = made(one=FakeSource(), two=FakeSource())
+        await histories.measure()
+        histories.forget_measurements()
+        assert [state.current for state in histories.states().values()] == [None, None]
+        await histories.measure()
+        assert None not in [state.current for state in histories.states().values()]
+        histories.close()
+
+    asyncio.run(go())
+
+
 def test_fleets_on_healthy_sources_are_measured_while_another_source_hangs():
     async def go() -> None:
         hanging = FakeSource(go=threading.Event())

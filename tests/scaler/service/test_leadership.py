@@ -74,6 +74,18 @@ def test_one_leads_and_the_other_knows_whom_to_follow(candidate, clock):
     assert first.membership().leader is None
 
 
+def test_a_leaders_name_is_shown_whole_and_fit_to_be_shown(candidate, api, clock):
+    second = candidate("b")
+    for name, shown in (("my_host", "my_host"), ("a\x1b[2J; rm -rf .", "a??2J??rm?-rf?."), ("n" * 400, "n" * 253)):
+        first = candidate(name)
+        for _ in range(9):
+            clock.now_s += 2
+            first.step()
+        second.step()
+        assert second.membership().leader.name == shown
+        first.stop()
+
+
 def test_a_leader_that_is_gone_is_followed_by_the_other_a_lease_after_it_was_heard_last(candidate, clock):
     first, second = candidate("a"), candidate("b")
     elected(first, clock)

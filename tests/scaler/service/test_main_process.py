@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import signal
@@ -9,8 +10,10 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -104,6 +107,31 @@ def main(tmp_path):
     if made.process is not None and made.process.poll() is None:
         made.process.kill()
         made.process.wait()
+
+
+def test_a_stop_hands_over_first_and_leaves_the_plan_book_before_what_may_hang():
+    done: list[str] = []
+
+    def step(name: str) -> Callable[[], None]:
+        return lambda: done.append(name)
+
+    def awaited(name: str) -> Callable[..., Awaitable[None]]:
+        async def run(**_: object) -> None:
+            done.append(name)
+
+        return run
+
+    service = object.__new__(main_process.Service)
+    service._jobs = SimpleNamespace(stop=awaited("jobs"))
+    service._replication = SimpleNamespace(
+        hand_over=awaited("followers"), give_back=step("lease"), stop=awaited("replicas")
+    )
+    service._plan_book = SimpleNamespace(write=step("plan book"))
+    service._pool = SimpleNamespace(close=step("workers"))
+    service._adapter = SimpleNamespace(stop=awaited("fleets"))
+    service._histories = SimpleNamespace(close=step("sources"))
+    asyncio.run(service.stop())
+    assert done == ["jobs", "followers", "lease", "plan book", "workers", "fleets", "sources", "replicas"]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,4 +1,7 @@
+import hashlib
+import io
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +11,14 @@ from scaler.core.fleets import FleetKey
 from scaler.core.plan_book import PlanBook, recorded
 from scaler.core.planner import plan_fleet
 from scaler.errors import StateError
-from scaler.service.plan_book_file import FILE_NAME, read_plan_book, write_plan_book
+from scaler.service.plan_book_file import (
+    FILE_NAME,
+    DamagedPlanBookError,
+    from_bytes,
+    read_plan_book,
+    to_bytes,
+    write_plan_book,
+)
 from tests.scaler.core.made_up import ACME, NOW_S, forecast, inputs, observation
 
 OTHER = FleetKey("voice", "dürüm \U0001f4de")
@@ -94,6 +104,20 @@ def test_a_directory_in_the_files_place_does_not_stop_the_start(tmp_path: Path):
 def test_a_directory_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(StateError, match="cannot be written"):
         write_plan_book(tmp_path / "missing", PlanBook())
+
+
+def test_arrays_that_unfold_to_more_than_they_are_are_not_read():
+    raw = to_bytes(a_book())
+    magic, payload = raw[: raw.index(b"\n") + 1], raw[raw.index(b"\n") + 1 + 32 :]
+    unfolding = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(payload)) as stored,
+        zipfile.ZipFile(unfolding, "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in stored.namelist():
+            packed.writestr(name, stored.read(name))
+    with pytest.raises(DamagedPlanBookError, match="compressed"):
+        from_bytes(magic + hashlib.sha256(unfolding.getvalue()).digest() + unfolding.getvalue())
 
 
 def test_the_file_needs_no_pickle(tmp_path: Path):

@@ -90,12 +90,16 @@ class KnownHistories:
     clock: Clock
     known: dict[str, tuple[float, float]]
     asked: dict[Dataset, DatasetUse] = field(default_factory=dict)
+    unmeasured: bool = False
 
     def use(self, uses: Mapping[Dataset, DatasetUse]) -> None:
         self.asked = dict(uses)
 
     def states(self) -> Mapping[Dataset, DatasetState]:
         return {dataset: self._state(dataset, use) for dataset, use in self.asked.items()}
+
+    def forget_measurements(self) -> None:
+        self.unmeasured = True
 
     def _state(self, dataset: Dataset, use: DatasetUse) -> DatasetState:
         if dataset.query.expression not in self.known:
@@ -124,7 +128,7 @@ class KnownHistories:
             Measure.CHANNELS, (), SlotGrid(grid.start_s, STEP_S, 0), np.zeros((0, 0), dtype=np.float32)
         )
         made = Forecasts(forecast("acme"), forecast(str(ACME)), nothing)
-        current = CurrentLoad(Measure.CHANNELS, {"acme": now}, now_s)
+        current = None if self.unmeasured else CurrentLoad(Measure.CHANNELS, {"acme": now}, now_s)
         return DatasetState(use, read_until_s=grid.start_s, forecasts=made, current=current)
 
 
@@ -271,7 +275,7 @@ class Term:
         return self.led
 
 
-def elected(scene: Scene, term: Term) -> Planning:
+def elected(scene: Scene, term: Term, answers: Answers | None = None) -> Planning:
     return Planning(
         clock=scene.clock,
         adapter=scene.adapter,
@@ -279,7 +283,7 @@ def elected(scene: Scene, term: Term) -> Planning:
         histories=scene.histories,
         recorder=Recorder(),
         plan_book=scene.keeper,
-        answers=Answers(scene.state / "answers.book", term),
+        answers=answers or Answers(scene.state / "answers.book", term),
         launch_budget_pods=None,
     )
 
@@ -297,6 +301,25 @@ def test_a_follower_reads_what_the_policies_ask_for_and_neither_plans_nor_decide
     assert follower.fleets() == {}
 
 
+def test_who_follows_forgets_the_load_and_so_holds_what_another_asked_for_when_it_leads_again(scene):
+    term = Term()
+    planning = elected(scene, term)
+    asyncio.run(planning.step(1))
+    term.led = None
+    asyncio.run(planning.follow())
+    # Meanwhile another one leads: it asks for more, and its plan book is copied.
+    forgotten, scene.histories.unmeasured = scene.histories.unmeasured, False
+    scene.histories.known["channels"] = (1500, 200)
+    asyncio.run(elected(scene, Term(2)).step(2))
+    assert scene.told() == 15
+    # What was measured in the first term would not be too old yet.
+    scene.histories.known["channels"], scene.histories.unmeasured = (200, 200), forgotten
+    scene.clock.time_s += 15
+    term.led = 3
+    asyncio.run(planning.step(3))
+    assert scene.told() == 15
+
+
 def test_a_plan_that_is_finished_after_the_leadership_is_neither_told_nor_remembered(scene):
     term = Term()
     planning = elected(scene, term)
@@ -308,6 +331,22 @@ def test_a_plan_that_is_finished_after_the_leadership_is_neither_told_nor_rememb
         asyncio.run(planning.step(1))
     assert (scene.state / "answers.book").read_bytes() == book
     assert scene.keeper.book is remembered
+
+
+def test_no_plan_is_made_while_a_copy_is_taken_over(scene):
+    answers = Answers(scene.state / "answers.book", Term())
+    planning = elected(scene, Term(), answers)
+
+    async def run() -> None:
+        async with answers.turn:
+            step = asyncio.create_task(planning.step(1))
+            _, waiting = await asyncio.wait({step}, timeout=0.3)
+            assert waiting
+            assert not (scene.state / "answers.book").exists()
+        await step
+
+    asyncio.run(run())
+    assert (scene.state / "answers.book").exists()
 
 
 def test_who_leads_again_goes_on_from_what_another_leader_asked_for(scene):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+import threading
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,9 +17,9 @@ from keda_external_scaler.book_file import open_book
 from keda_external_scaler.book_format import encode_book
 from scaler.clock import SystemClock
 from scaler.core.plan_book import PlanBook
-from scaler.errors import CalltideError
+from scaler.errors import CalltideError, StateError
 from scaler.policy.confirmations import noted_leader
-from scaler.policy.standing import Pending, Standing
+from scaler.policy.standing import Pending, Standing, to_json
 from scaler.policy.store import PolicyStore
 from scaler.service.answers import Answers
 from scaler.service.copies import Copy, CopyError, packed
@@ -26,7 +28,7 @@ from scaler.service.http_server import BackgroundServer, listen
 from scaler.service.leadership import Leader, Membership, NotLeadingError
 from scaler.service.plan_book_file import to_bytes
 from scaler.service.plan_keeper import PlanKeeper
-from scaler.service.replica import Books, Replica, address_of
+from scaler.service.replica import COPY_EVERY_S, FOLLOWS_FOR_S, HAND_OVER_S, Books, Replica, address_of
 from scaler.service.settings import ReplicaSettings, ReplicaTls
 from tests.servers.certificates import Authority
 from tests.servers.keda import ACME, book_of
@@ -152,7 +154,9 @@ def test_a_book_that_is_known_does_not_travel_again(scene):
     assert scene.told() == 12
 
 
-@pytest.mark.parametrize("damage", ["cut", "flipped", "unseen", "empty", "another version", "answers", "standings"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "flipped", "unseen", "empty", "another version", "answers", "standings", "deep"]
+)
 def test_a_damaged_copy_replaces_nothing(scene, damage):
     scene.copies()
     good = copy_of(answers(12, number=2))
@@ -165,6 +169,7 @@ def test_a_damaged_copy_replaces_nothing(scene, damage):
         "another version": good.replace(b"calltide copy 1", b"calltide copy 2"),
         "answers": copy_of(answers(12, number=2)[:-1]),
         "standings": copy_of(answers(12, number=2), b'{"specs": {}, "fleets": {"voice/acme": {"policy": "voice"}}}'),
+        "deep": copy_of(answers(12, number=2), b"[" * 100_000),
     }
     with pytest.raises(CopyError):
         scene.copies(Served(broken[damage], '"2"'))
@@ -245,6 +250,115 @@ def test_a_leader_offers_its_books_and_a_follower_none(scene):
     assert scene.replica.offer().tag != first.tag
     scene.role.led = None
     assert scene.replica.offer() is None
+
+
+def test_answers_whose_plans_were_not_remembered_yet_travel_once_more_with_them(scene):
+    scene.role.led = 7
+    scene.answers.publish(7, 1.0, 1.0, 1.0, (ACME,))
+    between = scene.replica.offer()
+    scene.plans.take(PlanBook())
+    assert scene.replica.offer().tag != between.tag
+
+
+def unwritable(*_: object) -> None:
+    raise StateError("no space left")
+
+
+def test_what_cannot_be_kept_of_the_policies_withholds_no_answer(scene, monkeypatch):
+    monkeypatch.setattr("scaler.policy.store.write_json", unwritable)
+    standing = Standing("voice", scene.policies.book.resolve("voice"))
+    leaders = json.dumps(to_json({"voice/acme": standing})).encode()
+    with pytest.raises(StateError, match="no space"):
+        scene.copies(Served(copy_of(answers(11), leaders)))
+    assert scene.told() == 11
+    monkeypatch.undo()
+    scene.copies()
+    again = PolicyStore(scene.state.parent / "policies", scene.state, SystemClock())
+    again.load()
+    assert again.last_in_force("voice/acme", standing.spec.model_copy(update={"min_pods": 9})) == standing.spec
+
+
+def test_word_for_the_command_that_cannot_be_left_withholds_no_answer(scene, monkeypatch):
+    monkeypatch.setattr("scaler.service.replica.note_leader", unwritable)
+    with pytest.raises(StateError, match="no space"):
+        scene.copies()
+    assert scene.told() == 11
+
+
+def test_a_copy_is_taken_over_whole_before_a_new_leader_plans(scene, monkeypatch):
+    inside, go_on = threading.Event(), threading.Event()
+    adopt = scene.policies.adopt
+
+    def slowly(standings: Mapping[str, Standing]) -> None:
+        inside.set()
+        assert go_on.wait(30)
+        adopt(standings)
+
+    monkeypatch.setattr(scene.policies, "adopt", slowly)
+
+    async def run() -> None:
+        async with scene.serving():
+            copying = asyncio.create_task(scene.replica.copy())
+            assert await asyncio.to_thread(inside.wait, 30)
+            assert scene.answers.turn.locked()
+            go_on.set()
+            await copying
+            assert not scene.answers.turn.locked()
+
+    asyncio.run(run())
+    assert scene.told() == 11
+
+
+@pytest.fixture
+def waited(monkeypatch) -> list[float]:
+    """The pauses that were made, none of them in real time."""
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+
+    monkeypatch.setattr("scaler.service.replica.asyncio.sleep", sleep)
+    return pauses
+
+
+def test_a_leader_that_stops_lets_its_followers_copy_the_last_plan(scene, waited, monkeypatch):
+    now_s = 1000.0
+    monkeypatch.setattr("scaler.service.replica.time.monotonic", lambda: now_s)
+    scene.role.led = 7
+    scene.answers.publish(7, 1.0, 1.0, 1.0, (ACME,))
+    scene.replica.offer()
+    now_s += 1.0
+    scene.answers.publish(7, 2.0, 2.0, 1.0, (ACME,))
+    # Driven by hand: with the clock of the test no loop would go on.
+    for told in (pytest.approx(HAND_OVER_S), pytest.approx(HAND_OVER_S - 0.5)):
+        with pytest.raises(StopIteration):
+            scene.replica.hand_over().send(None)
+        assert waited.pop() == told
+        scene.replica.offer()
+        now_s += 0.5
+    now_s += COPY_EVERY_S
+    with pytest.raises(StopIteration):
+        scene.replica.hand_over().send(None)
+    assert waited.pop() == 0, "everybody asked since"
+
+
+def test_a_leader_that_nobody_follows_and_a_follower_stop_at_once(scene, waited, monkeypatch):
+    now_s = 1000.0
+    monkeypatch.setattr("scaler.service.replica.time.monotonic", lambda: now_s)
+    scene.role.led = 7
+    scene.answers.publish(7, 1.0, 1.0, 1.0, (ACME,))
+    with pytest.raises(StopIteration):
+        scene.replica.hand_over().send(None)
+    scene.replica.offer()
+    now_s += FOLLOWS_FOR_S + 1
+    scene.answers.publish(7, 2.0, 2.0, 1.0, (ACME,))
+    with pytest.raises(StopIteration):
+        scene.replica.hand_over().send(None)
+    scene.replica.offer()
+    scene.role.led = None
+    with pytest.raises(StopIteration):
+        scene.replica.hand_over().send(None)
+    assert waited == []
 
 
 def test_the_command_that_confirms_is_told_whom_to_ask(scene):
@@ -345,6 +459,28 @@ def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path):
             await copy_server.stop()
 
     asyncio.run(run())
+
+
+def test_a_renewed_authority_is_trusted_without_a_restart(tmp_path):
+    (tmp_path / "scene").mkdir()
+    ours, next_one = Authority("ours"), Authority("next")
+    server = tls_of(tmp_path, "server", ours, ours)
+    scene = Scene(tmp_path / "scene", tls_of(tmp_path, "follower", next_one, ours), server)
+
+    async def run() -> None:
+        copy_server = CopyServer(scene.server_settings, lambda: scene.offered)
+        copy_server.start()
+        try:
+            with pytest.raises(CopyError):
+                await scene.replica.copy()
+            (tmp_path / "server.ca").write_bytes(next_one.certificate)
+            copy_server.renew()
+            await scene.replica.copy()
+        finally:
+            await copy_server.stop()
+
+    asyncio.run(run())
+    assert scene.told() == 11
 
 
 def test_a_leader_that_sends_nothing_is_given_up(scene, monkeypatch):

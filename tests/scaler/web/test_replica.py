@@ -31,6 +31,11 @@ def test_the_status_says_who_leads(ask_of, ask):
     assert (told["role"], told["name"], told["leader"], told["term"]) == ("follower", "calltide-b", "calltide-a", 4)
 
 
+def test_one_that_leads_no_more_shows_no_metrics_of_fleets_however_lately_it_planned(ask_of):
+    assert "calltide_fleet_need_pods{" in ask_of(SampleState())("/metrics").text
+    assert "calltide_fleet_need_pods{" not in ask_of(SampleState(replicas=FOLLOWS))("/metrics").text
+
+
 def test_a_calltide_without_replicas_is_single(ask_of):
     ask = ask_of(SampleState(replicas=ReplicaStatus()))
     assert ask("/api/v1/status").json()["replica"]["role"] == ReplicaRole.SINGLE
