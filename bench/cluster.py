@@ -166,9 +166,10 @@ def _latency_table(latencies_s: Mapping[str, Sequence[float]]) -> Table:
 def _usage(calltide: Installation) -> Usage:
     cpu_s: dict[str, float] = {}
     memory_bytes: dict[str, float] = {}
+    leader = calltide.leader()
     for pod in calltide.pods():
         processes = calltide.processes(pod)
-        role = "leader" if pod == calltide.leader() else "follower"
+        role = "leader" if pod == leader else "follower"
         cpu_s[role] = sum(sum(process.cpu_times()[:2]) for process in processes)
         memory_bytes[role] = sum(process.memory_full_info().pss for process in processes)
     return Usage(time.time(), cpu_s, memory_bytes)

@@ -7,18 +7,22 @@ from collections.abc import Iterator
 import pytest
 
 from tests.rig.installation import Installation
-from tests.rig.place import PlaceError, current
+from tests.rig.place import Place, PlaceError, current
 from tests.rig.rig import Rig
 from tests.rig.telephony import Telephony
 
 
-@pytest.fixture(scope="session")
-def rig() -> Iterator[Rig]:
+@pytest.fixture(scope="session", autouse=True)
+def place() -> Place:
     try:
-        place = current()
+        return current()
     except PlaceError as error:
         pytest.exit(f"{error}; 'make e2e' does it", returncode=2)
-    rig = Rig(place)
+
+
+@pytest.fixture(scope="session")
+def rig(place: Place) -> Iterator[Rig]:
+    rig = Rig(place, spare_nodes=3)
     try:
         rig.start()
         yield rig
@@ -43,10 +47,9 @@ def telephony(rig: Rig) -> Telephony:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport() -> Iterator[None]:
     """What the servers said last goes with a failure: on a machine that is gone afterwards nobody can look."""
     report = yield
-    if report.failed and "rig" in getattr(item, "funcargs", {}):
-        logs = item.funcargs["rig"].logs()
-        report.sections.extend((f"end of {name}", tail) for name, tail in logs.items())
+    if report.failed:
+        report.sections.extend((f"end of {name}", tail) for name, tail in current().log_ends().items())
     return report

@@ -31,14 +31,16 @@ class Voice:
     """Two PBXs of one fleet behind two proxies, and callers."""
 
     boxes: tuple[PlainContainer, ...]
+    pbxs: tuple[Pbx, ...]
+    """What answers in each box."""
     proxies: tuple[Proxy, ...]
     callers: Callers
 
     def pbx(self, number: int) -> Pbx:
-        return Pbx(self.boxes[number].address)
+        return self.pbxs[number]
 
     def channels(self) -> tuple[int, ...]:
-        return tuple(len(self.pbx(number).channels()) for number in range(len(self.boxes)))
+        return tuple(len(pbx.channels()) for pbx in self.pbxs)
 
     def serve_from(self, *numbers: int, disabled: tuple[int, ...] = ()) -> None:
         """Have these boxes, and no others, in both proxies."""
@@ -50,13 +52,13 @@ class Voice:
 
     def fresh(self) -> None:
         """Every box up, empty, open, and active in both proxies."""
-        for number, box in enumerate(self.boxes):
-            if not self.pbx(number).ready():
+        for box, pbx in zip(self.boxes, self.pbxs, strict=True):
+            if not pbx.ready():
                 box.kill()
                 box.start()
-        for number in range(len(self.boxes)):
-            wait_for(self.pbx(number).ready, f"PBX {number} to boot")
-            self.pbx(number).set_gate(OPEN)
+        for pbx in self.pbxs:
+            wait_for(pbx.ready, f"PBX {pbx.address} to boot")
+            pbx.set_gate(OPEN)
         self.serve_from(0, 1)
         wait_for(self._all_active, "both proxies to find both PBXs active")
         wait_for(lambda: self.channels() == (0, 0), "all calls to have ended")
@@ -76,17 +78,20 @@ def standing(place: Place, calls: Path) -> Iterator[Voice]:
         for host in (11, 12)
     )
     proxies = tuple(PlainContainer(KAMAILIO, place.address(host, PART), folder) for host in (21, 22))
+    pbxs = tuple(Pbx(box.address) for box in boxes)
     clients = tuple(Proxy(proxy.address) for proxy in proxies)
     callers = Callers([proxy.address for proxy in proxies], place.address(1, part=CALLERS_PART), calls)
     try:
         for server in (*boxes, *proxies):
             server.start()
-        for box in boxes:
-            wait_for(Pbx(box.address).ready, f"PBX {box.address} to boot")
+        for pbx in pbxs:
+            wait_for(pbx.ready, f"PBX {pbx.address} to boot")
         for client in clients:
             wait_for(lambda client=client: _answers(client), f"proxy {client.address} to answer")
-        yield Voice(boxes, clients, callers)
+        yield Voice(boxes, pbxs, clients, callers)
     finally:
+        for client in (*pbxs, *clients):
+            client.close()
         for server in (*boxes, *proxies):
             server.kill()
 

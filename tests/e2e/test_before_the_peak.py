@@ -33,7 +33,7 @@ START_DELAY = "45s"
 USUAL_CALLS, PEAK_CALLS = 4, 40
 PEAK_PODS = math.ceil(PEAK_CALLS / (CALLS_PER_POD * OCCUPANCY))
 RAMP_S, PLATEAU_S, HOLD_S = 10, 80, 50
-AHEAD_S = 200
+AHEAD_S = 240
 """From the end of the history to the peak, at least: time to read it, learn it and start pods."""
 WEEKS, SLOT_S, DAY_S = 8, 60, 86400
 PEAK_SLOTS = 5
@@ -155,6 +155,9 @@ def _on_the_minute(peak_s: int) -> fleets.Object:
 def _call(telephony: Telephony, peak_s: int) -> Ledger:
     """Place the calls: a few all the time, and at the minute of the peak as many as the history says."""
     before_s = peak_s - time.time()
+    assert before_s > 0, (
+        f"the fleets stood {-before_s:.0f} s after the peak began: AHEAD_S is too little for this machine"
+    )
     usual_per_s, peak_per_s = USUAL_CALLS / HOLD_S, PEAK_CALLS / HOLD_S
     segments = [
         segment

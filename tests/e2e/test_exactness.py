@@ -79,7 +79,7 @@ def test_every_number_is_reached_and_no_other(rig: Rig, calltide: Installation, 
             f"step {step + 1} of {STEPS}: {wanted}",
             at_most_s=180,
         )
-    visited = {name: _visited(rig, name, began_s) for name in WALKS}
+    visited = {name: _visited(rig, name) for name in WALKS}
     expected = {name: list(range(start_of(walk), walk[-1] + 1)) for name, walk in WALKS.items()}
     assert visited == expected
     assert rig.history.gaps == []
@@ -99,6 +99,6 @@ def _roll_out(rig: Rig, name: str) -> None:
     rig.control_plane.kubectl("patch", "deployment", name, f"--namespace={NAMESPACE}", "--patch", patch)
 
 
-def _visited(rig: Rig, name: str, began_s: float) -> list[int]:
+def _visited(rig: Rig, name: str) -> list[int]:
     """Each number of pods that the workload was ever set to, in order."""
     return [wanted for wanted, _ in groupby(seen.wanted for seen in rig.history.of(NAMESPACE, name))]

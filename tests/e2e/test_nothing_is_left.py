@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from tests.rig import detached
-from tests.rig.place import ENVIRONMENT, Place
+from tests.rig.place import ENVIRONMENT, Place, current
 from tests.servers.processes import wait_for
 
 TIMES = 10
@@ -21,7 +21,7 @@ KILLED = (3, 8)
 
 def test_ten_rigs_leave_nothing_behind() -> None:
     for number in range(TIMES):
-        name = f"left-over-{number}"
+        name = _own(f"left-over-{number}")
         place = _up(name)
         assert _traces(place) == {"processes", "ports", "files"}, "what is looked for is there while the rig runs"
         if number in KILLED:
@@ -33,17 +33,23 @@ def test_ten_rigs_leave_nothing_behind() -> None:
 
 
 def test_two_rigs_side_by_side() -> None:
-    first, second = _up("side"), _up("by-side")
+    names = _own("side"), _own("by-side")
     try:
+        first, second = map(_up, names)
         assert first.block != second.block
-        _command("down", "side")
+        _command("down", names[0])
         assert _traces(first) == set()
         # The other one does not notice.
-        assert "The rig stands" in _command("how", "by-side")
+        assert "The rig stands" in _command("how", names[1])
         assert _traces(second) == {"processes", "ports", "files"}
     finally:
-        for name in ("side", "by-side"):
+        for name in names:
             _command("down", name)
+
+
+def _own(name: str) -> str:
+    """A rig's name that no other run of this test on the same machine takes."""
+    return f"{name}-of-{current().block}"
 
 
 def _up(name: str) -> Place:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.rig import fleets
-from tests.rig.installation import Installation
+from tests.rig.installation import REPLICAS, Installation
 from tests.rig.rig import Rig
 from tests.servers.processes import wait_for
 
@@ -23,6 +23,8 @@ FLEETS = {"small": 2, "large": 14, "canary": 5}
 """Fleet → pods at the start. The large one moves by one pod inside the default tolerance of an HPA."""
 FREE_TO_SCALE_IN = {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "tolerance": "0"}
 RECOVERY_AT_MOST_S = 300
+CALM_AGAIN_AT_MOST_S = 180
+"""For what takes seconds on a machine with nothing else to do."""
 AWAY_S = 40
 """Longer than the answer book may age, so that the answers of a silent control plane are seen too."""
 
@@ -66,6 +68,21 @@ class Story:
         assert self.rig.history.falls(NAMESPACE, since_s=began_s) == []
         assert self.rig.history.gaps == []
 
+    def wait_until_both_answer(self) -> None:
+        """Until each replica gives the number of pods that each fleet needs now."""
+        wait_for(
+            lambda: list(self.answers().values()) == [self.pods] * REPLICAS,
+            f"both replicas to answer {self.pods}",
+            at_most_s=CALM_AGAIN_AT_MOST_S,
+        )
+
+    def wait_until_no_hpa_has_its_metric(self) -> None:
+        wait_for(
+            lambda: not any(self.calltide.scaling_active(NAMESPACE).values()),
+            "the HPAs to miss their metric",
+            at_most_s=CALM_AGAIN_AT_MOST_S,
+        )
+
     def answers(self) -> dict[str, dict[str, int | None]]:
         """What each replica of calltide says of each fleet, None where it gives no answer."""
         return {pod: {name: self.answer(pod, name) for name in FLEETS} for pod in self.calltide.pods()}
@@ -97,7 +114,7 @@ def story(rig: Rig, calltide: Installation) -> Story:
 def test_both_replicas_answer_alike(story: Story) -> None:
     with story.fault("nothing at all"):
         pass
-    wait_for(lambda: list(story.answers().values()) == [story.pods] * 2, f"both replicas to answer {story.pods}")
+    story.wait_until_both_answer()
 
 
 def test_calltide_killed_and_back(story: Story) -> None:
@@ -110,24 +127,28 @@ def test_calltide_killed_and_back(story: Story) -> None:
 def test_calltide_away(story: Story) -> None:
     with story.fault("calltide away"):
         story.calltide.scale(0)
-        wait_for(lambda: not any(story.calltide.scaling_active(NAMESPACE).values()), "the HPAs to miss their metric")
+        story.wait_until_no_hpa_has_its_metric()
         time.sleep(AWAY_S)
-        story.calltide.scale(2)
+        story.calltide.scale(REPLICAS)
 
 
 def test_only_the_process_that_answers_keda_killed(story: Story) -> None:
     with story.fault("KEDA process killed"):
         for pod in story.calltide.pods():
             story.calltide.kill_process(pod, "keda_external_scaler")
-        wait_for(lambda: list(story.answers().values()) == [story.pods] * 2, "both replicas to answer again")
+        story.wait_until_both_answer()
 
 
 def test_the_leader_hangs_and_wakes_up(story: Story) -> None:
     with story.fault("leader paused"):
-        leader = story.calltide.leader()
+        leader = wait_for(story.calltide.leader, "a replica to lead", at_most_s=CALM_AGAIN_AT_MOST_S)
         with story.calltide.paused(leader):
-            wait_for(lambda: story.calltide.leader() not in (None, leader), "the other replica to lead")
-        wait_for(lambda: len(set(map(str, story.answers().values()))) == 1, "both to answer alike again")
+            wait_for(
+                lambda: story.calltide.leader() not in (None, leader),
+                "the other replica to lead",
+                at_most_s=CALM_AGAIN_AT_MOST_S,
+            )
+        story.wait_until_both_answer()
         assert story.calltide.leader() != leader
 
 
@@ -137,13 +158,13 @@ def test_keda_operator_restarted_while_calltide_is_down(story: Story) -> None:
         story.rig.keda.operator.stop()
         story.rig.keda.start_operator()
         time.sleep(AWAY_S / 2)
-        story.calltide.scale(2)
+        story.calltide.scale(REPLICAS)
 
 
 def test_keda_adapter_restarted(story: Story) -> None:
     with story.fault("adapter restarted"):
         story.rig.keda.adapter.kill()
-        wait_for(lambda: not any(story.calltide.scaling_active(NAMESPACE).values()), "the HPAs to miss their metric")
+        story.wait_until_no_hpa_has_its_metric()
         story.rig.keda.adapter.start()
 
 
@@ -154,10 +175,11 @@ def test_prometheus_down(story: Story) -> None:
         wait_for(
             lambda: all(story.calltide.held(NAMESPACE).get(name) for name in FLEETS),
             "calltide to say that it holds for want of a measurement",
-            at_most_s=120,
+            at_most_s=CALM_AGAIN_AT_MOST_S,
         )
-        assert story.answers() == before
+        during = story.answers()
         story.rig.monitoring.server.start()
+        assert during == before
 
 
 def test_api_server_down_for_a_minute(story: Story) -> None:
@@ -166,6 +188,7 @@ def test_api_server_down_for_a_minute(story: Story) -> None:
         story.rig.control_plane.api_server.kill()
         # Nobody can prove to lead, so both answer alone before long.
         time.sleep(60)
+        # Of the pods that are known: who they are is not to be asked now.
         during = {pod: {name: story.answer(pod, name) for name in FLEETS} for pod in before}
         story.rig.control_plane.start_api_server()
         assert during == before

@@ -11,18 +11,15 @@ import pytest
 from tests.e2e.plain import PlainContainer
 from tests.e2e.plain_voice import FLEET, MAXCALLS, PART, SET, Voice, ami, assert_all_went_well, plan, standing, up
 from tests.rig.images.asterisk import ASTERISK
-from tests.rig.place import Place, current
+from tests.rig.place import Place
 from tests.rig.voice.dispatcher import Destination, Wanted
 from tests.rig.voice.pbx import CLOSED, Pbx
 from tests.rig.voice.plan import ANSWERED, RINGING, TONE, LogNormal
 from tests.servers.processes import wait_for
 
 LONG_S = 300.0
-
-
-@pytest.fixture(scope="module")
-def place() -> Place:
-    return current()
+HELD_S = 10.0
+"""For calls to which something is done while they are up: a machine that stands still for seconds misses none."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +85,7 @@ def test_a_wrong_number_is_refused_by_the_pbx_and_not_tried_on_another(voice: Vo
 
 
 def test_calls_on_a_pbx_that_crashes_are_cut_and_those_on_the_other_are_not(voice: Voice) -> None:
-    run = voice.callers.start(plan(12, hold=6.0))
+    run = voice.callers.start(plan(12, hold=HELD_S))
     up(run, 12)
     lost, kept = voice.channels()
     voice.boxes[0].kill()
@@ -100,7 +97,7 @@ def test_calls_on_a_pbx_that_crashes_are_cut_and_those_on_the_other_are_not(voic
 
 
 def test_calls_on_a_pbx_that_is_told_to_stop_now_are_cut_by_its_bye(voice: Voice) -> None:
-    run = voice.callers.start(plan(12, hold=6.0))
+    run = voice.callers.start(plan(12, hold=HELD_S))
     up(run, 12)
     lost, kept = voice.channels()
     voice.boxes[1].terminate()
@@ -113,7 +110,8 @@ def test_calls_on_a_pbx_that_is_told_to_stop_now_are_cut_by_its_bye(voice: Voice
 
 def test_a_bye_to_a_pbx_that_restarted_meanwhile_is_answered_481_and_counts_as_cut(voice: Voice) -> None:
     voice.serve_from(0)
-    run = voice.callers.start(plan(4, hold=8.0))
+    # Longer than the PBX takes to boot, also on a machine that is busy.
+    run = voice.callers.start(plan(4, hold=20.0))
     up(run, 4)
     voice.boxes[0].kill()
     voice.boxes[0].start()
@@ -135,11 +133,11 @@ def test_a_call_that_the_plan_lets_the_far_side_end_is_not_cut(voice: Voice) -> 
 
 
 def test_a_closed_gate_sends_new_calls_to_the_other_pbx_and_ends_none(voice: Voice) -> None:
-    living = voice.callers.start(plan(10, hold=12.0))
+    living = voice.callers.start(plan(10, hold=2 * HELD_S))
     up(living, 10)
     voice.pbx(0).set_gate(CLOSED)
     before = voice.channels()
-    late = voice.callers.start(plan(10, hold=2.0))
+    late = voice.callers.start(plan(10, hold=HELD_S))
     up(late, 10)
 
     assert voice.pbx(0).gate() == CLOSED
@@ -152,11 +150,14 @@ def test_with_every_gate_closed_new_calls_are_refused_with_503_and_a_living_call
     voice: Voice,
 ) -> None:
     voice.serve_from(0)
-    in_the_ivr = voice.callers.start(plan(1, hold=5.0, extension="2000"))
+    in_the_ivr = voice.callers.start(plan(1, hold=HELD_S, extension="2000"))
     up(in_the_ivr, 1)
     voice.pbx(0).set_gate(CLOSED)
     late = voice.callers.start(plan(3))
-    wait_for(lambda: len(voice.pbx(0).channels()) == 3, "the IVR to pass its caller on, behind the closed gate")
+    wait_for(
+        lambda: any(channel["name"].startswith("Local/agent@legs") for channel in voice.pbx(0).channels()),
+        "the IVR to pass its caller on, behind the closed gate",
+    )
 
     ledger = late.wait()
     assert (ledger.refusals, ledger.answered) == ({503: 3}, 0), ledger.table()
@@ -164,11 +165,11 @@ def test_with_every_gate_closed_new_calls_are_refused_with_503_and_a_living_call
 
 
 def test_a_disabled_destination_gets_no_new_call_and_keeps_its_calls(voice: Voice) -> None:
-    living = voice.callers.start(plan(10, hold=12.0))
+    living = voice.callers.start(plan(10, hold=2 * HELD_S))
     up(living, 10)
     before = voice.channels()
     voice.serve_from(0, 1, disabled=(0,))
-    late = voice.callers.start(plan(10, hold=2.0))
+    late = voice.callers.start(plan(10, hold=HELD_S))
     up(late, 10)
 
     assert voice.channels() == (before[0], before[1] + 10)
@@ -214,7 +215,7 @@ def test_a_pbx_whose_agents_are_sip_phones_places_legs_to_them(voice: Voice, pla
         wait_for(Pbx(box.address).ready, "the third PBX to boot")
         for proxy in voice.proxies:
             proxy.bring_to(Wanted({FLEET: SET}, frozenset({Destination(SET, f"sip:{box.address}:5060", False)})))
-        run = voice.callers.start(plan(2, hold=4.0, extension=extension))
+        run = voice.callers.start(plan(2, hold=HELD_S, extension=extension))
         wait_for(lambda: voice.channels()[0] == 2, "the phone to have a leg of each call")
         assert len(Pbx(box.address).channels()) == 4
         assert_all_went_well(run.wait(), 2)
@@ -223,26 +224,27 @@ def test_a_pbx_whose_agents_are_sip_phones_places_legs_to_them(voice: Voice, pla
 
 
 def test_a_call_is_heard_without_a_gap_while_the_gate_of_its_pbx_is_closed(voice: Voice) -> None:
-    run = voice.callers.start(plan(6, hold=4.0, extension=TONE, listens=True))
+    run = voice.callers.start(plan(6, hold=HELD_S, extension=TONE, listens=True))
     up(run, 6)
     for number in range(2):
         voice.pbx(number).set_gate(CLOSED)
     ledger = run.wait()
 
     assert_all_went_well(ledger, 6)
-    # Packets come every 20 ms; a busy machine may hold one back, but not for a second.
-    assert max(call.silence_s for call in ledger.calls) < 1.0, [call.silence_s for call in ledger.calls]
+    # Packets come every 20 ms. A busy machine may hold them back for a while, but what the gate silenced would be
+    # silent to the end.
+    assert max(call.silence_s for call in ledger.calls) < HELD_S / 4, [call.silence_s for call in ledger.calls]
 
 
 def test_the_silence_of_a_call_whose_pbx_crashed_is_measured(voice: Voice) -> None:
     voice.serve_from(0)
-    run = voice.callers.start(plan(2, hold=4.0, extension=TONE, listens=True))
+    run = voice.callers.start(plan(2, hold=HELD_S, extension=TONE, listens=True))
     up(run, 2)
     voice.boxes[0].kill()
     ledger = run.wait()
 
     assert ledger.cut == 2, ledger.table()
-    assert min(call.silence_s for call in ledger.calls) > 2.0, [call.silence_s for call in ledger.calls]
+    assert min(call.silence_s for call in ledger.calls) > HELD_S / 4, [call.silence_s for call in ledger.calls]
 
 
 def test_a_gate_closes_over_ami_as_well(voice: Voice) -> None:
@@ -254,7 +256,7 @@ def test_a_gate_closes_over_ami_as_well(voice: Voice) -> None:
 
 def test_a_living_call_is_transferred_behind_a_closed_gate(voice: Voice) -> None:
     voice.serve_from(0)
-    run = voice.callers.start(plan(1, hold=6.0, extension="5000"))
+    run = voice.callers.start(plan(1, hold=HELD_S, extension="5000"))
     up(run, 1)
     voice.pbx(0).set_gate(CLOSED)
     (colleague,) = [channel["name"] for channel in voice.pbx(0).channels() if channel["name"].endswith(";1")]

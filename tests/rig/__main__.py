@@ -10,16 +10,15 @@ import os
 import sys
 from pathlib import Path
 
-from tests.rig import detached
-from tests.rig.enclosure import EnclosureError
+from tests.rig import detached, enclosure
 from tests.rig.place import PlaceError
 from tests.rig.programs import ProgramError, build_all
 from tests.rig.voice.callers import Callers, CallersError
-from tests.rig.voice.plan import CallPlan, PlanError, Segment
+from tests.rig.voice.plan import ANSWERED, CallPlan, PlanError, Segment
 from tests.rig.voice_tree import VoiceTreeError
 
 FAULTS = (
-    *(EnclosureError, PlaceError, ProgramError, VoiceTreeError),
+    *(enclosure.EnclosureError, PlaceError, ProgramError, VoiceTreeError),
     *(PlanError, CallersError, detached.DetachedError),
 )
 
@@ -36,6 +35,7 @@ def main() -> int:
     commands.add_parser("how", help="say again how to use it")
     call = commands.add_parser("call", help="place calls through its proxies, and print what became of each")
     call.add_argument("--fleet", required=True)
+    call.add_argument("--extension", default=ANSWERED, help="what they dial")
     call.add_argument("--rate", type=float, default=1.0, help="calls per second")
     call.add_argument("--hold", type=float, default=30.0, help="seconds that each is held")
     call.add_argument("--for", dest="length_s", type=float, default=60.0, help="seconds for which calls are placed")
@@ -51,12 +51,13 @@ def _run(given: argparse.Namespace) -> int:
     if given.command == "build":
         build_all()
     elif given.command == "up":
+        enclosure.check()  # before anything is built for a rig that cannot be
         build_all()
         print(detached.up(given.name, [sys.executable, "-m", "tests.rig.served", *(["--bare"] if given.bare else [])]))
     elif given.command == "how":
         print(detached.instructions(given.name))
     elif given.command == "call":
-        segment = Segment(given.fleet, 0, given.length_s, given.rate, given.hold)
+        segment = Segment(given.fleet, 0, given.length_s, given.rate, given.hold, given.extension)
         print(_callers(given.name).start(CallPlan((segment,))).wait().table())
     else:
         print("stopped" if detached.down(given.name) else f"no rig {given.name!r} runs")

@@ -52,6 +52,12 @@ AUDIT_POLICY = {
 }
 
 
+def has(thing: Mapping[str, Any], condition: str) -> bool:
+    """Whether an object's status says that a condition holds."""
+    conditions = thing.get("status", {}).get("conditions") or ()
+    return any(one["type"] == condition and one["status"] == "True" for one in conditions)
+
+
 class KubectlError(Exception):
     """kubectl failed, with what it said."""
 
@@ -67,7 +73,6 @@ class ControlPlane:
         self.kubeconfig = self.pki.kubeconfig(self.url, ADMINISTRATOR, "system:masters")
         self._reader = self.client("rig-reader", "system:masters")
         self.audit_log = place.logs / "audit.jsonl"
-        # etcd's is taken first: a port that is only looked up is free for whoever asks next.
         self._etcd_url = f"http://{place.server_address}:{place.free_port()}"
         self.etcd = self._owned("etcd", self._etcd_command())
         self.api_server = self._owned("kube-apiserver", self._api_server_command())
@@ -95,14 +100,17 @@ class ControlPlane:
         self.api_server.start()
         wait_for(self._ready, "the API server's readiness", at_most_s=180)
 
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
+    def kubectl(self, *arguments: str, stdin: str | None = None, at_most_s: float = 120) -> str:
         """What kubectl prints, as the administrator.
 
         Raises:
-            KubectlError: it failed.
+            KubectlError: it failed, or took longer.
         """
         command = [str(program("kubectl")), f"--kubeconfig={self.kubeconfig}", *arguments]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, timeout=at_most_s)
+        except subprocess.TimeoutExpired as error:
+            raise KubectlError(f"kubectl {' '.join(arguments)}: not within {at_most_s:.0f} s") from error
         if done.returncode != 0:
             raise KubectlError(f"kubectl {' '.join(arguments)}: {done.stderr.strip()}")
         return done.stdout

@@ -1,7 +1,7 @@
 """A rig that goes on by itself after the command that started it has ended: `make rig` and `make rig-down`.
 
-What there is to know about it is in one file per rig. Its process is known by id *and* start time, so that an id that
-was given to somebody else meanwhile is never signalled.
+What there is to know about it is in one file per rig. Its process is known by id *and* start, in the kernel's own ticks
+(a wall clock may be set), so that an id that was given to somebody else meanwhile is never signalled.
 """
 
 from __future__ import annotations
@@ -33,7 +33,13 @@ class DetachedError(Exception):
 
 
 def state_file(name: str) -> Path:
-    """The file of the rig of this name."""
+    """The file of the rig of this name.
+
+    Raises:
+        DetachedError: no file can have it.
+    """
+    if not name or "/" in name:
+        raise DetachedError(f"{name!r} cannot be a rig's name; use letters, digits and '-'")
     return Path(tempfile.gettempdir()) / f"calltide-{name}.rig"
 
 
@@ -47,7 +53,9 @@ def up(name: str, serve: list[str]) -> str:
     enclosure.check()
     path = state_file(name)
     if _process(path) is not None:
-        raise DetachedError(f"rig {name!r} runs already; 'make rig-down' stops it, RIG=NAME starts another beside it")
+        raise DetachedError(
+            f"rig {name!r} runs already; 'RIG={name} make rig-down' stops it, another name is one beside it"
+        )
     log = path.with_suffix(".log")
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -58,15 +66,20 @@ def up(name: str, serve: list[str]) -> str:
             env={**os.environ, STATE: str(path)},
             start_new_session=True,
         )
-    path.write_text(json.dumps({"pid": process.pid, "born_s": psutil.Process(process.pid).create_time()}))
+    path.write_text(json.dumps({"pid": process.pid, "born": _born(process.pid)}))
     deadline_s = time.monotonic() + START_WITHIN_S
-    while process.poll() is None and time.monotonic() < deadline_s:
-        if instructions := _read(path).get("instructions"):
-            return str(instructions)
-        time.sleep(0.5)
+    try:
+        while process.poll() is None and time.monotonic() < deadline_s:
+            if instructions := _read(path).get("instructions"):
+                return str(instructions)
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        down(name)
+        raise DetachedError(f"rig {name!r} was stopped while it was starting") from None
+    how = f"did not stand within {START_WITHIN_S:.0f} s" if process.poll() is None else "did not start"
     said = log.read_text(encoding="utf-8", errors="replace")[-4000:]
     down(name)
-    raise DetachedError(f"rig {name!r} did not start:\n{said}")
+    raise DetachedError(f"rig {name!r} {how}:\n{said}")
 
 
 def announce(**known: object) -> None:
@@ -94,16 +107,23 @@ def instructions(name: str) -> str:
     """
     path = state_file(name)
     if _process(path) is None:
-        raise DetachedError(f"no rig {name!r} runs; 'make rig' starts one")
+        raise DetachedError(f"no rig {name!r} runs; 'RIG={name} make rig' starts it")
     return str(_read(path).get("instructions", "it is starting"))
 
 
 def down(name: str) -> bool:
-    """Stop a rig in order, by force if it does not end; whether one ran. Its files go with it."""
+    """Stop a rig in order, by force if it does not end; whether one ran. Its files go with it.
+
+    Raises:
+        DetachedError: it is somebody else's.
+    """
     path = state_file(name)
     process = _process(path)
     if process is not None:
-        process.send_signal(signal.SIGTERM)
+        try:
+            process.send_signal(signal.SIGTERM)
+        except psutil.AccessDenied:
+            raise DetachedError(f"rig {name!r} is root's; run it as root, or with sudo") from None
         try:
             process.wait(STOP_WITHIN_S)
         except psutil.TimeoutExpired:
@@ -128,9 +148,14 @@ def _process(path: Path) -> psutil.Process | None:
     known = _read(path)
     try:
         process = psutil.Process(int(known["pid"]))
-        return process if process.create_time() == known["born_s"] and process.is_running() else None
-    except (KeyError, ValueError, psutil.NoSuchProcess):
+        return process if _born(process.pid) == known["born"] and process.is_running() else None
+    except (KeyError, ValueError, OSError, psutil.NoSuchProcess):
         return None
+
+
+def _born(pid: int) -> int:
+    """When a process was started: field 22 of proc_pid_stat(5), counted behind the name, which may have spaces."""
+    return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19])
 
 
 def _replace(path: Path, known: dict[str, object]) -> None:

@@ -12,11 +12,14 @@ The network is not enclosed, so that a person can reach the rig's servers from o
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 
@@ -24,6 +27,10 @@ from scaler.service.parent_death import end_with_parent
 from tests.rig.place import ENVIRONMENT, Claim, Place, PlaceError, current
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
+"""Variables that stay outside: everything of a rig is on this machine, where no proxy finds it."""
+_NAMESPACES = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--")
+_CHILD_WITHIN_S = 5.0
 
 
 class EnclosureError(Exception):
@@ -34,20 +41,18 @@ def run(command: Sequence[str], *, on_place: Callable[[Place], None] = lambda pl
     """Run a command in a new enclosure with a new place; its exit code.
 
     Raises:
-        EnclosureError: not root, not Linux, or no `unshare`.
+        EnclosureError: not root, not Linux, no `unshare`, or no right to make namespaces.
         PlaceError: no block of addresses is free.
     """
     check()
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in PROXIES}
     claim = Claim()
     try:
         on_place(claim.place)
         process = subprocess.Popen(
-            [
-                *("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--"),
-                *(sys.executable, "-m", "tests.rig.enclosure", "--inside", *command),
-            ],
-            env={**os.environ, ENVIRONMENT: str(claim.place.folder)},
-            preexec_fn=lambda: end_with_parent(signal.SIGKILL),
+            [*_NAMESPACES, sys.executable, "-m", "tests.rig.enclosure", "--inside", *command],
+            env={**environment, ENVIRONMENT: str(claim.place.folder)},
+            preexec_fn=_before_inside,
             start_new_session=True,
         )
         _forward_signals(lambda: _only_child(process.pid))
@@ -62,12 +67,30 @@ def check() -> None:
     Raises:
         EnclosureError: with what to do.
     """
-    if sys.platform != "linux":
-        raise EnclosureError("the rig needs Linux: it uses namespaces and overlay file systems")
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        raise EnclosureError(
+            "the rig needs Linux on x86-64: it uses namespaces, overlay file systems and Debian's amd64"
+        )
     if os.geteuid() != 0:
         raise EnclosureError("the rig needs root, for namespaces, mounts and chroot; run it as root, or with sudo")
     if shutil.which("unshare") is None:
         raise EnclosureError("there is no 'unshare' on PATH; install util-linux")
+    tried = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise EnclosureError(
+            f"root may not make namespaces here ({tried.stderr.strip()}); "
+            "inside a container, start that with the capability CAP_SYS_ADMIN, as 'docker run --privileged' does"
+        )
+
+
+def _before_inside() -> None:
+    end_with_parent(signal.SIGKILL)
+    # Until it has its handlers: process 1 of a namespace ignores what it does not handle, unless it is blocked.
+    signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+
+
+def _before_command() -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
 
 
 def _only_child(parent: int) -> int | None:
@@ -80,9 +103,12 @@ def _only_child(parent: int) -> int | None:
 
 def _forward_signals(target: Callable[[], int | None]) -> None:
     def forward(number: int, _frame: FrameType | None) -> None:
-        pid = target()
+        until_s = time.monotonic() + _CHILD_WITHIN_S
+        while (pid := target()) is None and time.monotonic() < until_s:
+            time.sleep(0.01)  # it is being started
         if pid is not None:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
 
     for number in FORWARDED:
         signal.signal(number, forward)
@@ -91,8 +117,13 @@ def _forward_signals(target: Callable[[], int | None]) -> None:
 def _inside(command: Sequence[str]) -> int:
     """Be process 1: run the command, reap every orphan, end when the command ends. Returns its exit code."""
     subprocess.run(["mount", "--bind", str(current().hosts), "/etc/hosts"], check=True)
-    process = subprocess.Popen(command)
+    try:
+        process = subprocess.Popen(command, preexec_fn=_before_command)
+    except OSError as error:
+        print(f"{command[0]} cannot be started: {error}", file=sys.stderr)
+        return 127
     _forward_signals(lambda: process.pid)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, FORWARDED)
     while True:
         pid, status = os.wait()
         if pid == process.pid:

@@ -9,14 +9,16 @@ then tells whether any was missed.
 from __future__ import annotations
 
 import json
-import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
+
+from tests.servers.processes import wait_for
 
 _KINDS = {"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets"}
 
@@ -26,6 +28,7 @@ class Seen:
     """A workload as one of its versions had it. `at_s` is when the watch told it, wall clock."""
 
     at_s: float
+    uid: str
     namespace: str
     name: str
     generation: int
@@ -41,6 +44,8 @@ class ReplicaHistory:
         self._client = client
         self._seen: list[Seen] = []
         self._generations: dict[str, int] = {}
+        self._versions: dict[str, str] = {}
+        """Path → what its watch goes on from."""
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._follow, args=(path,), daemon=True) for path in _KINDS.values()]
@@ -57,54 +62,79 @@ class ReplicaHistory:
 
     def of(self, namespace: str, name: str, *, since_s: float = 0.0) -> Sequence[Seen]:
         """All versions of one workload that were told since an instant, oldest first."""
+        self._catch_up()
         with self._lock:
             return [one for one in self._seen if (one.namespace, one.name) == (namespace, name) and one.at_s >= since_s]
 
     def falls(self, namespace: str, *, since_s: float = 0.0) -> list[str]:
-        """Each time that somebody lowered the wanted replicas of a namespace's workload, in words."""
+        """Each time since an instant that somebody lowered the wanted replicas of a namespace's workload, in words."""
+        self._catch_up()
         with self._lock:
-            seen = [one for one in self._seen if one.namespace == namespace and one.at_s >= since_s]
+            seen = [one for one in self._seen if one.namespace == namespace]
         falls, last = [], dict[str, int]()
         for one in seen:
-            if one.wanted < last.get(one.name, one.wanted):
-                falls.append(f"{one.name} from {last[one.name]} to {one.wanted} at {one.at_s:.1f}")
-            last[one.name] = one.wanted
+            # From what stood before the instant: the first thing that happens after it may be the fall.
+            if one.wanted < last.get(one.uid, one.wanted) and one.at_s >= since_s:
+                falls.append(f"{one.name} from {last[one.uid]} to {one.wanted} at {one.at_s:.1f}")
+            last[one.uid] = one.wanted
         return falls
 
+    def _catch_up(self) -> None:
+        """Wait until every change of a spec that has happened by now is in the record: a watch tells a little later."""
+        for path in _KINDS.values():
+            items = self._client.get(path).raise_for_status().json()["items"]
+            now = {item["metadata"]["uid"]: item["metadata"]["generation"] for item in items}
+            wait_for(partial(self._knows, now), f"the record to have what {path} has now")
+
+    def _knows(self, generations: Mapping[str, int]) -> bool:
+        with self._lock:
+            return all(self._generations.get(uid, 0) >= generation for uid, generation in generations.items())
+
     def _follow(self, path: str) -> None:
-        version = ""
         while not self._stop.is_set():
             try:
-                version = version or self._list(path)
-                version = self._watch(path, version)
-            except (httpx.HTTPError, ssl.SSLError, OSError):
+                if path not in self._versions:
+                    self._list(path)
+                self._watch(path)
+            except (httpx.HTTPError, OSError):
                 self._stop.wait(0.5)
-            except RuntimeError:
-                return  # the client was closed
+            except Exception as error:
+                if not self._stop.is_set():  # else it is the client that was closed
+                    self.gaps.append(f"nobody watches {path} any more: {error!r}")
+                return
 
-    def _list(self, path: str) -> str:
+    def _list(self, path: str) -> None:
         answer = self._client.get(path).raise_for_status().json()
         for item in answer["items"]:
             self._add(item)
-        return str(answer["metadata"]["resourceVersion"])
+        self._versions[path] = answer["metadata"]["resourceVersion"]
 
-    def _watch(self, path: str, version: str) -> str:
-        query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "20", "allowWatchBookmarks": "true"}
+    def _watch(self, path: str) -> None:
+        query = {
+            "watch": "true",
+            "resourceVersion": self._versions[path],
+            "timeoutSeconds": "20",
+            "allowWatchBookmarks": "true",
+        }
         with self._client.stream("GET", path, params=query) as answer:
+            if answer.status_code == httpx.codes.GONE:
+                del self._versions[path]
             answer.raise_for_status()
             for line in answer.iter_lines():
                 event = json.loads(line)
                 if event["type"] == "ERROR":
-                    return ""  # too old to go on from
-                version = event["object"]["metadata"]["resourceVersion"]
+                    del self._versions[path]  # too old to go on from
+                    return
                 if event["type"] in ("ADDED", "MODIFIED"):
                     self._add(event["object"])
-        return version
+                # Kept with each event: a watch that breaks must not tell the same changes again.
+                self._versions[path] = event["object"]["metadata"]["resourceVersion"]
 
     def _add(self, item: dict[str, Any]) -> None:
         metadata, status = item["metadata"], item.get("status", {})
         seen = Seen(
             at_s=time.time(),
+            uid=metadata["uid"],
             namespace=metadata["namespace"],
             name=metadata["name"],
             generation=metadata["generation"],
@@ -113,8 +143,8 @@ class ReplicaHistory:
             ready=status.get("readyReplicas", 0),
         )
         with self._lock:
-            before = self._generations.get(metadata["uid"], seen.generation)
+            before = self._generations.get(seen.uid, seen.generation)
             if seen.generation > before + 1:
                 self.gaps.append(f"{seen.namespace}/{seen.name}: from generation {before} to {seen.generation}")
-            self._generations[metadata["uid"]] = seen.generation
+            self._generations[seen.uid] = seen.generation
             self._seen.append(seen)

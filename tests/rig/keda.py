@@ -13,7 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-from tests.rig.control_plane import ControlPlane
+from tests.rig.control_plane import ControlPlane, has
 from tests.rig.process import OwnedProcess
 from tests.rig.programs import files_of, program
 from tests.servers.processes import wait_for
@@ -115,8 +115,7 @@ class Keda:
         """Whether the API server finds the adapter."""
         self.adapter.must_run()
         service = self._control_plane.read(f"/apis/apiregistration.k8s.io/v1/apiservices/{_API_SERVICE}")
-        conditions = service.get("status", {}).get("conditions", [])
-        return any(one["type"] == "Available" and one["status"] == "True" for one in conditions)
+        return has(service, "Available")
 
     def _operator_lives(self) -> bool:
         self.operator.must_run()

@@ -31,7 +31,10 @@ class Monitoring:
         self._loads: dict[str, float] = {}
         self._exporters = Exporters({"loads": ""})
         self._discovery = PodDiscovery(control_plane)
-        self.server = PrometheusServer(control_plane.place.folder / "prometheus", config=self._config())
+        place = control_plane.place
+        self.server = PrometheusServer(
+            place.folder / "prometheus", config=self._config(), port=place.free_port(), host=place.server_address
+        )
         self.server.folder.mkdir()
 
     @property

@@ -12,6 +12,7 @@ import os
 import shutil
 import socket
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,8 @@ FIRST_BLOCK, LAST_BLOCK = 16, 250
 CALLERS_PART = 1
 _LOCK = "lock"
 _FACTS = "place.json"
+_LOGS = ("logs/*.log", "prometheus/log", "nodes/*.log", "nodes/pods/*/*.log", "plain-voice/*.log")
+_given: set[tuple[str, int]] = set()
 
 
 class PlaceError(Exception):
@@ -54,11 +57,38 @@ class Place:
         """A file per process."""
         return self.folder / "logs"
 
+    def log_ends(self, lines: int = 30) -> dict[str, str]:
+        """File → the end of it, for the thirty logs of servers and containers that were written to last."""
+        found = []
+        for file in (file for pattern in _LOGS for file in self.folder.glob(pattern)):
+            with suppress(FileNotFoundError):  # a pod may be going away just now
+                text = file.read_text(encoding="utf-8", errors="replace")
+                if text:
+                    found.append((file.stat().st_mtime, str(file.relative_to(self.folder)), text))
+        return {name: "\n".join(text.splitlines()[-lines:]) for _, name, text in sorted(found)[-30:]}
+
     def free_port(self) -> int:
-        """A port that nobody listens on now at the server address."""
-        with socket.socket() as listener:
-            listener.bind((self.server_address, 0))
-            return int(listener.getsockname()[1])
+        """A port for a server at the server address, as `free_port` has it."""
+        return free_port(self.server_address)
+
+
+def free_port(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port that nobody has now at an address, and that this process was not told before.
+
+    It is only looked up: among the dozen that a rig asks for before its servers listen, the kernel would name one twice
+    now and then.
+
+    Raises:
+        PlaceError: there is none.
+    """
+    for _ in range(1000):
+        with socket.socket(type=kind) as listener:
+            listener.bind((address, 0))
+            port = int(listener.getsockname()[1])
+        if (address, port) not in _given:
+            _given.add((address, port))
+            return port
+    raise PlaceError(f"no free port is left at {address}; stop what holds them")
 
 
 def current() -> Place:
@@ -83,8 +113,11 @@ class Claim:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         # For containers whose user is not root: they see files of the folder through their mounts.
         folder.chmod(0o755)
-        self._lock = (folder / _LOCK).open("w")
+        # Named when it is held: a rig that starts at the same time would sweep away a folder whose lock is free.
+        unnamed = folder / f"{_LOCK}.new"
+        self._lock = unnamed.open("w")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        unnamed.rename(folder / _LOCK)
         self.place = Place(folder, block)
         (folder / _FACTS).write_text(json.dumps({"block": block}), encoding="utf-8")
         self.place.hosts.write_text("127.0.0.1 localhost\n", encoding="utf-8")

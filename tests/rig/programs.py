@@ -8,7 +8,6 @@ is built, so that a changed pin builds anew beside the old one, and a checkout t
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -16,15 +15,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.rig.cache import cache, locked
 from tests.rig.voice_tree import voice_tree
+from tools import debian_package
 
-__all__ = ["TOOLS", "ProgramError", "build_all", "files_of", "program", "voice_tree"]
-
+BUILD_AT_MOST_S = 5400
+"""Of one program. Ten times what the largest takes on two cores with its modules still to be fetched."""
 TOOLS_FOLDER = Path(__file__).parent / "tools"
 KUBERNETES_VERSION = "v1.36.3"
 
@@ -94,11 +94,6 @@ OPTIONAL_TOOLS = (
 """Stores beside a rig: no rig needs them, so they are built when first asked for."""
 
 
-def cache() -> Path:
-    """The rig's folder in the user's cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calltide" / "rig"
-
-
 def program(name: str) -> Path:
     """The path of a program, built now if it is not in the cache.
 
@@ -127,35 +122,42 @@ def build_all() -> None:
         ProgramError: something cannot be built, with what to do.
     """
     for tool in TOOLS:
-        _built(tool)
+        if not tool.target.is_dir():
+            _must_have_go(tool)
+    # First what takes a minute and asks for root and apt: who lacks those hears it before half an hour of compiling.
     voice_tree()
+    try:
+        debian_package.program("prometheus", "prometheus")
+    except debian_package.PackageUnavailableError as error:
+        raise ProgramError(f"Prometheus cannot be had: {error}") from error
+    for tool in TOOLS:
+        _built(tool)
 
 
 def _built(tool: Tool) -> Path:
     target = tool.target
     if not target.is_dir():
-        cache().mkdir(parents=True, exist_ok=True)
-        with _locked(cache() / f".{tool.name}.lock"):
+        with locked(tool.name):
             if not target.is_dir():
                 _build(tool, target)
     return target
 
 
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _build(tool: Tool, target: Path) -> None:
+def _must_have_go(tool: Tool) -> None:
     if shutil.which("go") is None:
         raise ProgramError(
             f"there is no 'go' on PATH to build {tool.name}; install Go {_go_version(tool)} or newer "
             "(once: what is built stays in the cache)"
         )
+
+
+def _build(tool: Tool, target: Path) -> None:
+    _must_have_go(tool)
+    prefix = f".building-{tool.name}-"
+    for cut_off in cache().glob(f"{prefix}*"):
+        shutil.rmtree(cut_off, ignore_errors=True)
     # Made beside its place and renamed when complete, so that a build that is cut off leaves no half of it.
-    with tempfile.TemporaryDirectory(dir=cache(), prefix=f".building-{tool.name}-") as folder:
+    with tempfile.TemporaryDirectory(dir=cache(), prefix=prefix) as folder:
         for number, (name, package) in enumerate(tool.programs.items(), start=1):
             print(f"building {name} ({tool.name}, {number} of {len(tool.programs)}) …", file=sys.stderr, flush=True)
             began_s = time.monotonic()
@@ -183,14 +185,21 @@ def _build(tool: Tool, target: Path) -> None:
 
 
 def _go(tool: Tool, *arguments: str) -> str:
-    done = subprocess.run(
-        ["go", *arguments],
-        cwd=tool.folder,
-        env={**os.environ, "CGO_ENABLED": "0"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            ["go", *arguments],
+            cwd=tool.folder,
+            env={**os.environ, "CGO_ENABLED": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=BUILD_AT_MOST_S,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise ProgramError(
+            f"{tool.folder}: 'go {' '.join(arguments)}' did not end within {BUILD_AT_MOST_S / 60:.0f} minutes; "
+            "see whether its module proxy answers, then try again: what is compiled so far is kept"
+        ) from error
     if done.returncode != 0:
         raise ProgramError(
             f"{tool.folder}: 'go {' '.join(arguments)}' failed; Go {_go_version(tool)} or newer and its module proxy "

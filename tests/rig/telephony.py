@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.rig.control_plane import has
 from tests.rig.place import CALLERS_PART
 from tests.rig.rig import Rig
 from tests.rig.voice import workloads
@@ -29,8 +30,7 @@ class Telephony:
             sorted(
                 pod["status"]["podIP"]
                 for pod in self._rig.control_plane.items(path, labelSelector=workloads.PROXY_LABELS)
-                for condition in pod["status"].get("conditions", [])
-                if condition["type"] == "Ready" and condition["status"] == "True"
+                if has(pod, "Ready")
             )
         )
 

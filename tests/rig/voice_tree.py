@@ -9,7 +9,6 @@ pinned, the tree is tried when it is made, and what is in the cache stays until 
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -19,6 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.rig.cache import cache, locked
 from tools import debian_package
 
 PACKAGES = ("asterisk", "asterisk-config", "kamailio", "sip-tester")
@@ -48,9 +48,7 @@ def voice_tree() -> Path:
         return target
     if os.geteuid() != 0:
         raise VoiceTreeError("the tree with Asterisk needs root to be made (chroot, device files); run as root once")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with (target.parent / ".voice-tree.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked("voice-tree"):
         if not target.is_dir():
             _make(target)
     return target
@@ -83,8 +81,7 @@ def mirror(index_targets: str) -> str:
 
 
 def _target() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "calltide" / "rig"
-    return cache / f"voice-tree-{hashlib.sha256(repr((SUITE, _OPTIONS)).encode()).hexdigest()[:16]}"
+    return cache() / f"voice-tree-{hashlib.sha256(repr((SUITE, _OPTIONS)).encode()).hexdigest()[:16]}"
 
 
 def _make(target: Path) -> None:

@@ -1,4 +1,4 @@
-"""A real Prometheus on a free port of 127.0.0.1: from PATH, or Debian's, unpacked without being installed.
+"""A real Prometheus on a free port of this machine: from PATH, or Debian's, unpacked without being installed.
 
 It can be killed, paused and started again on the same data and port, and its history is written as blocks, so that
 weeks of data stand in seconds.
@@ -34,6 +34,7 @@ class PrometheusServer:
     web_config: str | None = None
     flags: Sequence[str] = ()
     port: int = field(default_factory=free_port)
+    host: str = "127.0.0.1"
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -43,7 +44,7 @@ class PrometheusServer:
     @property
     def url(self) -> str:
         scheme = "https" if self.web_config and "tls_server_config" in self.web_config else "http"
-        return f"{scheme}://127.0.0.1:{self.port}"
+        return f"{scheme}://{self.host}:{self.port}"
 
     def start(self) -> None:
         """Start and wait until it answers queries (a locked server: until it listens)."""
@@ -55,7 +56,7 @@ class PrometheusServer:
             f"--config.file={config}",
             f"--storage.tsdb.path={self.data}",
             "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address=127.0.0.1:{self.port}",
+            f"--web.listen-address={self.host}:{self.port}",
             *self.flags,
         ]
         if self.web_config is not None:

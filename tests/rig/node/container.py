@@ -24,7 +24,8 @@ from tests.rig.node.mounts import Bind, Root
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 # Stays as the parent of process 1, whose exit code it passes on: unshare's own --fork turns a SIGKILL into 1.
-_MONITOR = '/bin/sh -ec "$0" launch "$@"; exit $?'
+# What it says itself of that signal does not belong into the container's log.
+_MONITOR = 'exec 3>&2 2>/dev/null; (exec /bin/sh -ec "$0" launch "$@" 2>&3 3>&-); exit $?'
 # Runs with the container's environment, whose PATH is not for this.
 _LAUNCH = f"""
 PATH={PATH} mount --all --fstab "$1"

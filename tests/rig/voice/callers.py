@@ -21,6 +21,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from tests.rig.place import free_port
 from tests.rig.voice.ear import Ear
 from tests.rig.voice.ledger import Call, Ledger, LedgerError, Totals, account, cross_check
 from tests.rig.voice.plan import CallPlan, Share, shares
@@ -214,7 +215,7 @@ class _Line:
             ("-inf", str(self._file("holds"))),
             ("-cid_str", f"{self._own}%u"),
             ("-i", self._address),
-            ("-p", str(_free_port(self._address))),
+            ("-p", str(free_port(self._address, socket.SOCK_DGRAM))),
             ("-r", f"{share.rate_per_s:.6f}"),
             # As many at once as there are: the default limit would thin out long calls.
             ("-m", calls),
@@ -259,9 +260,3 @@ def totals(path: Path) -> Totals:
 
 def _ledger(calls: Sequence[Sequence[Call]]) -> Ledger:
     return Ledger(tuple(sorted((call for some in calls for call in some), key=lambda call: call.offered_s)))
-
-
-def _free_port(address: str) -> int:
-    with socket.socket(type=socket.SOCK_DGRAM) as listener:
-        listener.bind((address, 0))
-        return int(listener.getsockname()[1])

@@ -15,6 +15,7 @@ import signal
 import ssl
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -54,10 +55,10 @@ class Pods:
         while True:
             try:
                 version = self._watch(version or self._list())
-            except (httpx.HTTPError, ValueError, KeyError) as error:
-                _say(f"pods cannot be watched, listing anew: {error or type(error).__name__}")
+            except (httpx.HTTPError, OSError, ValueError, KeyError) as error:
+                _say(f"pods cannot be watched, listing anew: {str(error) or type(error).__name__}")
                 version = ""
-                threading.Event().wait(RETRY_S)
+                time.sleep(RETRY_S)
 
     def _list(self) -> str:
         answer = self._api.get("/api/v1/pods", params={"labelSelector": FLEET_LABEL}).raise_for_status().json()

@@ -19,7 +19,12 @@ class Pbx:
     def __init__(self, address: str, *, user: str = "calltide", password: str = "rig", at_most_s: float = 5.0) -> None:
         self.address = address
         self._client = httpx.Client(
-            base_url=f"http://{address}:{ARI_PORT}/ari", auth=(user, password), timeout=at_most_s, trust_env=False
+            base_url=f"http://{address}:{ARI_PORT}/ari",
+            auth=(user, password),
+            timeout=at_most_s,
+            # A connection that is kept may be one that the PBX is closing just now.
+            limits=httpx.Limits(max_keepalive_connections=0),
+            trust_env=False,
         )
 
     def close(self) -> None:

@@ -80,7 +80,7 @@ class Proxy:
             )
             answer: dict[str, Any] = response.json()
         except (httpx.HTTPError, ValueError) as error:
-            raise ProxyError(f"proxy {self.address}: {method}: {error or type(error).__name__}") from error
+            raise ProxyError(f"proxy {self.address}: {method}: {str(error) or type(error).__name__}") from error
         return answer
 
 
