@@ -11,6 +11,8 @@ from tests.rig.place import Place, PlaceError, current
 from tests.rig.rig import Rig
 from tests.rig.telephony import Telephony
 
+TABLES = pytest.StashKey[list[str]]()
+
 
 @pytest.fixture(scope="session", autouse=True)
 def place() -> Place:
@@ -44,6 +46,17 @@ def telephony(rig: Rig) -> Telephony:
     telephony = Telephony(rig)
     telephony.apply()
     return telephony
+
+
+@pytest.fixture(scope="session")
+def tables(request: pytest.FixtureRequest) -> list[str]:
+    """What a test puts here is printed at the end of the run."""
+    return request.config.stash.setdefault(TABLES, [])
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for table in config.stash.get(TABLES, []):
+        terminalreporter.write_line(table)
 
 
 @pytest.hookimpl(wrapper=True)
