@@ -5,132 +5,22 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
 
 import pytest
-import uvicorn
 
 from keda_external_scaler.book_file import open_book
-from keda_external_scaler.book_format import encode_book
 from scaler.clock import SystemClock
 from scaler.core.plan_book import PlanBook
 from scaler.errors import CalltideError, StateError
 from scaler.policy.confirmations import noted_leader
 from scaler.policy.standing import Pending, Standing, to_json
 from scaler.policy.store import PolicyStore
-from scaler.service.answers import Answers
-from scaler.service.copies import Copy, CopyError, packed
-from scaler.service.copy_server import CopyServer, copy_app
-from scaler.service.http_server import BackgroundServer, listen
-from scaler.service.leadership import Leader, Membership, NotLeadingError
-from scaler.service.plan_book_file import to_bytes
-from scaler.service.plan_keeper import PlanKeeper
-from scaler.service.replica import COPY_EVERY_S, FOLLOWS_FOR_S, HAND_OVER_S, Books, Replica, address_of
-from scaler.service.settings import ReplicaSettings, ReplicaTls
-from tests.servers.certificates import Authority
+from scaler.service.copies import CopyError
+from scaler.service.leadership import Leader, NotLeadingError
+from scaler.service.replica import COPY_EVERY_S, FOLLOWS_FOR_S, HAND_OVER_S, address_of
+from tests.scaler.service.replica_scene import Scene, Served, answers, copy_of
 from tests.servers.keda import ACME, book_of
-from tests.servers.processes import free_port
-
-POLICY = """
-apiVersion: calltide.io/v1
-kind: Policy
-metadata: {name: voice}
-spec:
-  history: {channels: channels}
-  capacity: {channelsPerPod: 10}
-"""
-HOST = "calltide.calltide.svc"
-
-
-class Role:
-    """The leadership as the test has it."""
-
-    def __init__(self) -> None:
-        self.led: int | None = None
-        self.leader: Leader | None = None
-        self.highest_term = 0
-
-    def term(self) -> int | None:
-        return self.led
-
-    def membership(self) -> Membership:
-        return Membership("b", self.led, self.leader)
-
-
-def answers(answer: int, term: int = 5, number: int = 1) -> bytes:
-    return encode_book(replace(book_of(replace(ACME, answer=answer)), term=term, number=number))
-
-
-def copy_of(raw: bytes, standings: bytes = b'{"specs": {}, "fleets": {}}') -> bytes:
-    return packed(Copy(raw, to_bytes(PlanBook()), standings))
-
-
-@dataclass
-class Served:
-    """What the leader offers."""
-
-    raw: bytes
-    tag: str = '"1"'
-    packed_count: int = 0
-
-    def body(self) -> bytes:
-        self.packed_count += 1
-        return self.raw
-
-
-class Scene:
-    """A follower, and a leader at an address of its own."""
-
-    def __init__(self, folder: Path, tls: ReplicaTls | None = None, server_tls: ReplicaTls | None = None) -> None:
-        (folder / "policies").mkdir()
-        (folder / "policies" / "voice.yaml").write_text(POLICY)
-        self.state = folder / "state"
-        self.state.mkdir()
-        self.offered: Served | None = Served(copy_of(answers(11)))
-        self.role = Role()
-        self.policies = PolicyStore(folder / "policies", self.state, SystemClock())
-        self.policies.load()
-        self.plans = PlanKeeper(self.state)
-        self.answers = Answers(self.state / "answers.book", self.role)
-        self.port = free_port()
-        self.server_settings = ReplicaSettings(listen=f"127.0.0.1:{self.port}", tls=server_tls or tls)
-        books = Books(self.answers, self.plans, self.policies)
-        settings = ReplicaSettings(listen="127.0.0.1:1", tls=tls)
-        self.replica = Replica(settings, self.state, self.role, books, SystemClock())
-        self.role.leader = Leader("a", f"{'http' if tls is None else 'https'}://127.0.0.1:{self.port}", 5)
-
-    @asynccontextmanager
-    async def serving(self) -> AsyncIterator[None]:
-        if self.server_settings.tls is not None:
-            server = CopyServer(self.server_settings, lambda: self.offered)
-            server.start()
-        else:
-            config = uvicorn.Config(copy_app(lambda: self.offered), log_config=None, lifespan="off")
-            server = BackgroundServer(config)
-            server.start(listen("listen", self.server_settings.listen))
-        try:
-            yield
-        finally:
-            await server.stop(*(() if isinstance(server, CopyServer) else (1.0,)))
-
-    def copies(self, *offers: Served | None) -> None:
-        """Copy each of these offers in turn."""
-
-        async def run() -> None:
-            async with self.serving():
-                for offer in offers or (self.offered,):
-                    self.offered = offer
-                    await self.replica.copy()
-
-        asyncio.run(run())
-
-    def told(self) -> int:
-        entry = open_book(self.state / "answers.book").find("voice", "acme")
-        assert entry is not None
-        return entry.answer
 
 
 @pytest.fixture
@@ -396,91 +286,6 @@ def test_an_address_that_is_not_exactly_scheme_host_and_port_is_not_asked(addres
 )
 def test_addresses_of_pods_are_asked(address):
     assert address_of(Leader("a", address, 1), tls=False) == address
-
-
-def tls_of(folder: Path, name: str, authority: Authority, trusted: Authority, host: str = HOST) -> ReplicaTls:
-    leaf = authority.issue(host)
-    files = {"crt": leaf.certificate, "key": leaf.key, "ca": trusted.certificate}
-    for ending, content in files.items():
-        (folder / f"{name}.{ending}").write_bytes(content)
-    return ReplicaTls(
-        certificate_file=folder / f"{name}.crt",
-        key_file=folder / f"{name}.key",
-        ca_file=folder / f"{name}.ca",
-        server_name=HOST,
-    )
-
-
-def test_with_tls_only_a_replica_is_copied_from_and_only_a_replica_may_copy(tmp_path):
-    ours, theirs = Authority("ours"), Authority("theirs")
-    for name in ("good", "forged", "other host", "stranger"):
-        (tmp_path / name).mkdir()
-    good = tls_of(tmp_path, "good", ours, ours)
-    scene = Scene(tmp_path / "good", good)
-    scene.copies()
-    assert scene.told() == 11
-    wrong = {
-        "forged": (good, tls_of(tmp_path, "forged", theirs, ours)),
-        "other host": (good, tls_of(tmp_path, "other", ours, ours, "elsewhere.svc")),
-        "stranger": (tls_of(tmp_path, "stranger", theirs, ours), good),
-    }
-    for name, (follower, server) in wrong.items():
-        scene = Scene(tmp_path / name, follower, server)
-        with pytest.raises(CopyError, match="gave no copy"):
-            scene.copies()
-        assert not (scene.state / "answers.book").exists()
-
-
-def test_a_renewed_certificate_is_shown_without_a_restart(tmp_path):
-    (tmp_path / "scene").mkdir()
-    ours, next_one = Authority("ours"), Authority("next")
-    server = tls_of(tmp_path, "server", ours, ours)
-    scene = Scene(tmp_path / "scene", tls_of(tmp_path, "follower", ours, ours), server)
-
-    async def run() -> None:
-        copy_server = CopyServer(scene.server_settings, lambda: scene.offered)
-        copy_server.start()
-        try:
-            await scene.replica.copy()
-            (tmp_path / "follower.ca").write_bytes(ours.certificate + next_one.certificate)
-            tls_of(tmp_path, "server", next_one, ours)
-            copy_server.renew()
-            scene.offered = Served(copy_of(answers(12, number=2)), '"2"')
-            await scene.replica.copy()
-            assert scene.told() == 12
-            (tmp_path / "follower.ca").write_bytes(ours.certificate)
-            with pytest.raises(CopyError):
-                await scene.replica.copy()
-            (tmp_path / "server.key").write_text("half a key")
-            copy_server.renew()
-            (tmp_path / "follower.ca").write_bytes(next_one.certificate)
-            await scene.replica.copy()
-        finally:
-            await copy_server.stop()
-
-    asyncio.run(run())
-
-
-def test_a_renewed_authority_is_trusted_without_a_restart(tmp_path):
-    (tmp_path / "scene").mkdir()
-    ours, next_one = Authority("ours"), Authority("next")
-    server = tls_of(tmp_path, "server", ours, ours)
-    scene = Scene(tmp_path / "scene", tls_of(tmp_path, "follower", next_one, ours), server)
-
-    async def run() -> None:
-        copy_server = CopyServer(scene.server_settings, lambda: scene.offered)
-        copy_server.start()
-        try:
-            with pytest.raises(CopyError):
-                await scene.replica.copy()
-            (tmp_path / "server.ca").write_bytes(next_one.certificate)
-            copy_server.renew()
-            await scene.replica.copy()
-        finally:
-            await copy_server.stop()
-
-    asyncio.run(run())
-    assert scene.told() == 11
 
 
 def test_a_leader_that_sends_nothing_is_given_up(scene, monkeypatch):
