@@ -143,7 +143,9 @@ def test_ports_and_probes_are_those_that_the_program_has(find, configuration):
         "web": configuration.web.listen,
         "replicas": configuration.replicas.listen,
     }
-    assert {name: f"10.1.2.3:{port}" for name, port in ports.items()} == listens
+    # The page also where `kubectl port-forward` arrives.
+    hosts = {"keda": "10.1.2.3", "web": "0.0.0.0", "replicas": "10.1.2.3"}
+    assert {name: f"{hosts[name]}:{port}" for name, port in ports.items()} == listens
     served = create_app(SampleState()).openapi()["paths"].keys()
     probes = {kind: container(find)[f"{kind}Probe"]["httpGet"] for kind in ("startup", "liveness", "readiness")}
     assert {probe["port"] for probe in probes.values()} == {"web"}

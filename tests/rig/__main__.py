@@ -60,14 +60,18 @@ def _run(given: argparse.Namespace) -> int:
         segment = Segment(given.fleet, 0, given.length_s, given.rate, given.hold, given.extension)
         print(_callers(given.name).start(CallPlan((segment,))).wait().table())
     else:
-        print("stopped" if detached.down(given.name) else f"no rig {given.name!r} runs")
+        stopped = detached.down(given.name)
+        print(f"rig {given.name!r} is stopped" if stopped else f"no rig {given.name!r} runs ({detached.running()})")
     return 0
 
 
 def _callers(name: str) -> Callers:
     facts = detached.facts(name)
     if "proxies" not in facts:
-        raise detached.DetachedError(f"rig {name!r} has no proxies: it does not run, is starting, or is a bare one")
+        raise detached.DetachedError(
+            f"rig {name!r} has no proxies: it does not run, is starting, or is a bare one ({detached.running()}; "
+            "'export RIG=NAME' means one of them)"
+        )
     return Callers(facts["proxies"], facts["callers"], Path(facts["folder"]) / "calls")
 
 

@@ -70,8 +70,8 @@ def up(name: str, serve: list[str]) -> str:
     deadline_s = time.monotonic() + START_WITHIN_S
     try:
         while process.poll() is None and time.monotonic() < deadline_s:
-            if instructions := _read(path).get("instructions"):
-                return str(instructions)
+            if "instructions" in _read(path):
+                return instructions(name)
             time.sleep(0.5)
     except KeyboardInterrupt:
         down(name)
@@ -107,8 +107,16 @@ def instructions(name: str) -> str:
     """
     path = state_file(name)
     if _process(path) is None:
-        raise DetachedError(f"no rig {name!r} runs; 'RIG={name} make rig' starts it")
-    return str(_read(path).get("instructions", "it is starting"))
+        raise DetachedError(f"no rig {name!r} runs ({running()}); 'RIG={name} make rig' starts it")
+    said = _read(path).get("instructions", "it is starting")
+    return f"  export RIG={name}    # every command then means this rig\n\n{said}"
+
+
+def running() -> str:
+    """The names of the rigs that run, in words."""
+    paths = sorted(Path(tempfile.gettempdir()).glob("calltide-*.rig"))
+    names = [path.stem.removeprefix("calltide-") for path in paths if _process(path) is not None]
+    return f"those that run: {', '.join(names)}" if names else "none does"
 
 
 def down(name: str) -> bool:

@@ -1,6 +1,7 @@
 """calltide on a rig, installed from `deploy/` as an operator would: its certificates, its policies, its two replicas.
 
-Nothing of the manifests is changed but what their README tells to change: the address of Prometheus, and policies.
+Nothing of the manifests is changed but what their README tells to change (the address of Prometheus, and policies), and
+the page's address, since the rig's pods share one network.
 """
 
 from __future__ import annotations
@@ -180,6 +181,8 @@ class Installation:
             return manifest
         configuration = yaml.safe_load(manifest["data"]["calltide.yaml"])
         configuration["sources"]["default"]["url"] = self._rig.monitoring.url
+        # The rig's pods share one network: two replicas cannot both have the port on every address.
+        configuration["web"]["listen"] = "${POD_IP}:8080"
         return {**manifest, "data": {**manifest["data"], "calltide.yaml": yaml.safe_dump(configuration)}}
 
     def _all_pods(self) -> Sequence[_Object]:

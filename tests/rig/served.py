@@ -22,7 +22,7 @@ The rig stands in {folder} (a log per process in {folder}/logs, per container in
   alias kubectl='{kubectl} --kubeconfig={kubeconfig}'
   Prometheus: {prometheus}
 
-`make rig-down` (with the RIG=NAME that it was given, if any) stops it and leaves nothing behind.
+`make rig-down` stops it and leaves nothing behind.
 """
 
 
