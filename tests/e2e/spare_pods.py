@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from tests.rig import fleets
+from tests.rig.control_plane import has
 from tests.rig.rig import SPARE, Rig
 from tests.servers.processes import wait_for
 
@@ -100,7 +101,7 @@ class Pods:
 
 
 def is_ready(pod: Object) -> bool:
-    return conditions_of(pod).get("Ready", {}).get("status") == "True"
+    return has(pod, "Ready")
 
 
 def is_leaving(pod: Object) -> bool:
@@ -112,7 +113,7 @@ def conditions_of(it: Object) -> dict[str, Object]:
 
 
 def is_well(node: Object) -> bool:
-    return conditions_of(node)["Ready"]["status"] == "True" and taints(node) == {SPARE}
+    return has(node, "Ready") and taints(node) == {SPARE}
 
 
 def taints(node: Object) -> set[str]:

@@ -29,7 +29,8 @@ from tests.rig.place import ENVIRONMENT, Claim, Place, PlaceError, current
 FORWARDED = (signal.SIGTERM, signal.SIGINT)
 PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 """Variables that stay outside: everything of a rig is on this machine, where no proxy finds it."""
-_NAMESPACES = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--")
+NAMESPACES = ("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--")
+"""Before a command: it is process 1 of namespaces of its own, and is killed with the `unshare` before it."""
 _CHILD_WITHIN_S = 5.0
 
 
@@ -50,7 +51,7 @@ def run(command: Sequence[str], *, on_place: Callable[[Place], None] = lambda pl
     try:
         on_place(claim.place)
         process = subprocess.Popen(
-            [*_NAMESPACES, sys.executable, "-m", "tests.rig.enclosure", "--inside", *command],
+            [*NAMESPACES, sys.executable, "-m", "tests.rig.enclosure", "--inside", *command],
             env={**environment, ENVIRONMENT: str(claim.place.folder)},
             preexec_fn=_before_inside,
             start_new_session=True,
@@ -75,7 +76,7 @@ def check() -> None:
         raise EnclosureError("the rig needs root, for namespaces, mounts and chroot; run it as root, or with sudo")
     if shutil.which("unshare") is None:
         raise EnclosureError("there is no 'unshare' on PATH; install util-linux")
-    tried = subprocess.run([*_NAMESPACES, "true"], capture_output=True, text=True, check=False)
+    tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)
     if tried.returncode != 0:
         raise EnclosureError(
             f"root may not make namespaces here ({tried.stderr.strip()}); "

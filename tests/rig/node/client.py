@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.rig.enclosure import NAMESPACES
 from tests.rig.node.settings import AgentSettings
 from tests.rig.process import OwnedProcess
 from tests.servers.processes import wait_for
@@ -44,7 +45,7 @@ class NodeAgent:
         self.process = OwnedProcess(
             "node-agent",
             [
-                *("unshare", "--pid", "--mount", "--fork", "--kill-child", "--mount-proc", "--"),
+                *NAMESPACES,
                 *(sys.executable, "-m", "tests.rig.node", "--settings", self._file),
             ],
             settings.folder / "agent.log",
