@@ -79,6 +79,14 @@ class FileSource:
             frozenset(known - by_tenant.keys()),
         )
 
+    def calls(self, query: HistoryQuery) -> Calls | None:
+        """The calls themselves, numbered as the series that `read` gives; None where the files hold samples.
+
+        Raises:
+            HistoryFormatError: a file is not what the settings say.
+        """
+        return _calls(query, self._rows(query)) if self._settings.kind is FileKind.EVENTS else None
+
     def native_step_s(self, query: HistoryQuery) -> int | None:
         """The files' own step: the commonest distance between neighbouring samples. None for calls and lone samples.
 

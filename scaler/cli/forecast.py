@@ -12,6 +12,7 @@ from rich.text import Text
 
 from forecasting.forecast import QuantileForecast, Trust
 from forecasting.models import default_forecaster
+from forecasting.models.from_calls import ConcurrencyFromCalls
 from forecasting.sources.settings import FileKind
 from scaler.cli.history_file import (
     Country,
@@ -62,10 +63,13 @@ def forecast(
     for name in tenant or ():
         if name not in load.series:
             not_found("tenant", name, list(load.series))
+    calls = file.calls()
+    # Where the calls are known, who is up now and for how long says more about the next hour than the load alone.
+    model = default_forecaster() if calls is None else ConcurrencyFromCalls(calls, default_forecaster())
     ahead = load.grid.after(max(1, horizon // load.grid.step_s))
     with notice.status(f"forecasting {len(load.series)} series"):
         # All series, whichever are shown: they learn from one another.
-        outcome = default_forecaster().forecast(load, [calendar] * len(load.series), ahead)
+        outcome = model.forecast(load, [calendar] * len(load.series), ahead)
     shown = list(dict.fromkeys(tenant or load.series))
     if as_json:
         print_json(forecast_document(outcome, shown))

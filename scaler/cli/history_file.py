@@ -14,6 +14,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.errors import HistoryFormatError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure
+from forecasting.sources.events import Calls
 from forecasting.sources.file import FileSource
 from forecasting.sources.protocol import HistoryQuery
 from forecasting.sources.settings import FileKind, FileSettings
@@ -98,11 +99,7 @@ class HistoryFile:
             HistoryFormatError: the file is not what the options say, or holds nothing.
             typer.BadParameter: an option is wrong.
         """
-        column = self.value_column
-        if self.kind is FileKind.EVENTS:
-            column = self.duration_column or self.value_column
-        source = FileSource(self._settings(), str(self.path))
-        query = HistoryQuery(Measure.CHANNELS, column, self.series_column)
+        source, query = FileSource(self._settings(), str(self.path)), self._query
         try:
             first_s, end_s = source.span_s(query)
             step_s = self.step_s or source.native_step_s(query) or _EVENTS_STEP_S
@@ -117,6 +114,26 @@ class HistoryFile:
             return source.read(query, grid)
         finally:
             source.close()
+
+    def calls(self) -> Calls | None:
+        """The calls that the load is made of, numbered as its series; None where the file holds samples.
+
+        Raises:
+            HistoryFormatError: the file is not what the options say.
+            typer.BadParameter: an option is wrong.
+        """
+        source = FileSource(self._settings(), str(self.path))
+        try:
+            return source.calls(self._query)
+        finally:
+            source.close()
+
+    @property
+    def _query(self) -> HistoryQuery:
+        column = self.value_column
+        if self.kind is FileKind.EVENTS:
+            column = self.duration_column or self.value_column
+        return HistoryQuery(Measure.CHANNELS, column, self.series_column)
 
     def _settings(self) -> FileSettings:
         try:
