@@ -8,8 +8,10 @@ import numpy as np
 
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray
+from forecasting.models.borrowed_week import borrowed_week
 from forecasting.models.chunks import Chunk
 from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of
+from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
 from forecasting.models.spread import ResidualLaw, hour_of_day, level_class
 from forecasting.models.week_layout import FloatArray
@@ -52,6 +54,7 @@ class Learnt:
     series: SeriesLearnt
     correction: Correction
     residuals: ResidualLaw
+    shapes: WeeklyShapes | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -66,14 +69,31 @@ class View:
     doubt: FloatArray | None
 
 
-def view(chunk: Chunk, roots: FloatArray, half_width: Int64Array, special: SpecialDays, first_week: int) -> View:
-    """See a chunk's history: `roots` (series, slots of history), the profile kept from `first_week` on."""
+def view(
+    chunk: Chunk,
+    roots: FloatArray,
+    half_width: Int64Array,
+    special: SpecialDays,
+    shapes: WeeklyShapes | None,
+    *,
+    first_week: int,
+    until_now: bool,
+) -> View:
+    """See a chunk's history: `roots` (series, slots of history), the profile kept from `first_week` on.
+
+    `until_now`: the end of the history is forecast from, and not past origins; see `borrowed_week`.
+    """
     layout = chunk.layout
     ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
     smooth_slots = round(_SMOOTH_LAST_WEEK_S / layout.step_s)
     profile = learn_profile(ordinary, chunk.weekend, half_width, first_week=first_week, smooth_slots=smooth_slots)
+    borrowed, borrowed_doubt = borrowed_week(
+        ordinary, profile.level, shapes, chunk.weekend, first_week=first_week, until_now=until_now
+    )
     kinds = chunk.kinds[:, first_week * 7 :]
-    level, doubt = place_special_days(profile.level, kinds, chunk.weekend[-1], special)
+    level, doubt = place_special_days(borrowed, kinds, chunk.weekend[-1], special)
+    if borrowed_doubt is not None and borrowed_doubt.any():
+        doubt = borrowed_doubt if doubt is None else np.hypot(doubt, borrowed_doubt)
     is_special = chunk.kinds[:, layout.day] > 0
     past = past_of(layout, profile, chunk.weekend, roots, _by_slot(level, chunk, first_week), is_special)
     return View(chunk, past, None if doubt is None else np.nan_to_num(_by_slot(doubt, chunk, first_week)))

@@ -23,6 +23,8 @@ ZERO = 2.0 * math.sqrt(0.375)
 
 _LARGEST = np.float32(1e30)
 """Loads are cut here, far above any load, so that squares stay finite in float32."""
+_LARGEST_ROOT = np.float32(1e18)
+"""Roots are cut here on the way back, for the same reason: the quantile of an absurd load may lie far above it."""
 
 
 def counts_per_unit(measure: Measure, step_s: int) -> float:
@@ -42,7 +44,7 @@ def to_counts(root: FloatArray) -> FloatArray:
 
     The plain inverse: it takes medians to medians, and quantiles to quantiles.
     """
-    half = np.maximum(root, np.float32(ZERO)) / np.float32(2.0)
+    half = np.clip(root, np.float32(ZERO), _LARGEST_ROOT) / np.float32(2.0)
     counts: FloatArray = np.maximum(half * half - _OFFSET, np.float32(0.0))
     return counts
 

@@ -101,7 +101,15 @@ class TrainedSeasonalProfile:
         roots = to_root(history.values[chunk.rows], per_unit)
         series = self.learnt.series.rows(chunk.rows)
         first_day = int(chunk.layout.day[max(0, slots - _DAYS_KEPT * 86400 // step_s)])
-        seen = view(chunk, roots, series.half_width, series.special, first_day // 7)
+        seen = view(
+            chunk,
+            roots,
+            series.half_width,
+            series.special,
+            self.learnt.shapes,
+            first_week=first_day // 7,
+            until_now=True,
+        )
         ahead = np.arange(horizon.slots, dtype=np.int64) + (horizon.start_s - history.grid.end_s) // step_s
         path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), ahead)
         counts = self._quantiles(path, series, quantiles)

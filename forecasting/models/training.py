@@ -21,6 +21,7 @@ from forecasting.models.count_law import are_counts, dispersion_sums, shrunk_dis
 from forecasting.models.learnt import Learnt, SeriesLearnt, View, view
 from forecasting.models.recent import HORIZON_EDGES_S, Correction, Regression, base_and_features, horizon_class
 from forecasting.models.scale import counts_per_unit, poisson_rate, to_counts, to_root
+from forecasting.models.shapes import CellSums, WeeklyShapes, learn_shapes
 from forecasting.models.special_days import (
     SpecialDays,
     closure_levels,
@@ -41,6 +42,7 @@ _BETWEEN_ORIGINS_S = 5 * 3600
 """Not a divisor of the day, so that origins fall on every hour of it."""
 _LEADS_PER_CLASS = 4
 _REGRESSED_SERIES = 256
+_SHAPED_SERIES = 512
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,12 +99,22 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
     chunks = list(chunks_of(calendars, history.grid))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
     half_width, special = _habits(history, chunks, per_unit)
+    shapes = _shapes(history, chunks, per_unit)
     halves = replay_of(history.grid.slots, history.grid.step_s).halves()
 
     def roots_and_view(chunk: Chunk) -> tuple[FloatArray, View]:
         roots = to_root(history.values[chunk.rows], per_unit)
         first_week = max(0, chunk.layout.weeks - _WEEKS_KEPT)
-        return roots, view(chunk, roots, half_width[chunk.rows], special.rows(chunk.rows), first_week)
+        seen = view(
+            chunk,
+            roots,
+            half_width[chunk.rows],
+            special.rows(chunk.rows),
+            shapes,
+            first_week=first_week,
+            until_now=False,
+        )
+        return _after_first_week(roots, chunk.layout.step_s), seen
 
     regressions = (Regression(), Regression())
     for chunk in _sampled(chunks, len(history.series)):
@@ -122,7 +134,9 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
         counted[chunk.rows] = are_counts(history.values[chunk.rows], per_unit)
         excess[chunk.rows], squares[chunk.rows] = _count_sums(roots, halves, forecasts)
     series = SeriesLearnt(half_width, special, spread, shrunk_dispersion(excess, squares), counted)
-    return Learnt(history.series, history.grid, series, (regressions[0] + regressions[1]).solve(), residuals.law())
+    return Learnt(
+        history.series, history.grid, series, (regressions[0] + regressions[1]).solve(), residuals.law(), shapes
+    )
 
 
 def _habits(history: LoadMatrix, chunks: Sequence[Chunk], per_unit: float) -> tuple[Int64Array, SpecialDays]:
@@ -153,9 +167,29 @@ def _habits(history: LoadMatrix, chunks: Sequence[Chunk], per_unit: float) -> tu
     return half_width, SpecialDays(weights, shift, closed)
 
 
-def _sampled(chunks: Sequence[Chunk], series: int) -> list[Chunk]:
+def _shapes(history: LoadMatrix, chunks: Sequence[Chunk], per_unit: float) -> WeeklyShapes | None:
+    """Shapes of a sample of all series: by the local week, so that zones can teach each other."""
+    parts = []
+    for chunk in _sampled(chunks, len(history.series), _SHAPED_SERIES):
+        counts = history.values[chunk.rows] * np.float32(per_unit)
+        parts.append(CellSums.of(without_special_days(chunk.layout.weekly(counts), chunk.kinds)))
+    return learn_shapes(CellSums.joined(parts)) if parts else None
+
+
+def _after_first_week(roots: FloatArray, step_s: int) -> FloatArray:
+    """Roots (series, slots), NaN in each series' first week when it began inside the history.
+
+    In its first week a replayed origin knows less than any forecast that is made later: its errors would widen the
+    bands of all.
+    """
+    first = np.argmax(~np.isnan(roots), axis=1)
+    until = np.where(first > 86400 // step_s, first + 7 * 86400 // step_s, 0)
+    return np.where(np.arange(roots.shape[1]) < until[:, None], np.float32(np.nan), roots)
+
+
+def _sampled(chunks: Sequence[Chunk], series: int, wanted: int = _REGRESSED_SERIES) -> list[Chunk]:
     """Chunks with evenly chosen series, few in all: coefficients are pooled, and more would not change them."""
-    every = max(1, -(-series // _REGRESSED_SERIES))
+    every = max(1, -(-series // wanted))
     return [chunk.every(every) for chunk in chunks]
 
 

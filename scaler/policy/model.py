@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Annotated, Literal, Self
 
 import holidays
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from forecasting.sources.protocol import SlotStatistic
 from scaler.policy.durations import format_duration
@@ -25,6 +25,7 @@ from scaler.policy.fields import (
     Pods,
     PodsAtLeastOne,
     Share,
+    Tenant,
     TimeZone,
 )
 from scaler.policy.fields import Name as Name
@@ -288,6 +289,28 @@ class RetirementSpec(PolicyModel):
         return self
 
 
+class AnnouncedTenant(PolicyModel):
+    """A tenant that is known before its calls are, with its size."""
+
+    tenant: Tenant = Field(examples=["initech"])
+    """Its name as the history's label will have it."""
+    first: Day = Field(alias="from", examples=["2026-12-01"])
+    """Local day on which its calls begin."""
+    endpoints: int = Field(ge=1, le=10_000_000, examples=[250])
+    """Telephones, agents or lines that can make a call."""
+    channels_per_endpoint: float | None = Field(None, gt=0, le=100, examples=[0.1])
+    """Channels in use per endpoint in its busy hour, until tenants of known size tell; 0.2 when left out."""
+
+
+def _announced_once(announced: tuple[AnnouncedTenant, ...]) -> tuple[AnnouncedTenant, ...]:
+    seen: set[str] = set()
+    for each in announced:
+        if each.tenant in seen:
+            raise ValueError(f"{shown(each.tenant)} is announced twice and would count twice; remove one entry")
+        seen.add(each.tenant)
+    return announced
+
+
 class PolicySpec(PolicyModel):
     """A policy after inheritance: what holds for one fleet or tenant."""
 
@@ -307,6 +330,11 @@ class PolicySpec(PolicyModel):
     """The floor under every answer."""
     schedule: tuple[ScheduledMinimum, ...] = Field((), max_length=200)
     """Minimums by civil time."""
+    announced: Annotated[tuple[AnnouncedTenant, ...], AfterValidator(_announced_once)] = Field((), max_length=1000)
+    """Tenants to come. An entry adds to the fleets that serve the tenant until its first week is over.
+
+    Left in the list it teaches what an endpoint of the policy's tenants needs.
+    """
     min_pods: PodsAtLeastOne = 1
     """Never fewer pods."""
     max_pods: PodsAtLeastOne = 100

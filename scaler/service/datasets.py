@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from forecasting.announced import AnnouncedTenant
 from forecasting.archive import DatasetKey
 from forecasting.calendar import CivilCalendar
 from forecasting.load import Measure
@@ -45,6 +46,7 @@ class DatasetUse:
     horizon_s: int
     members: Mapping[FleetKey, tuple[str, ...]]
     calendars: Mapping[FleetKey, CivilCalendar]
+    announced: Mapping[FleetKey, tuple[AnnouncedTenant, ...]] = field(default_factory=dict)
 
     def tenant_calendars(self) -> dict[str, CivilCalendar]:
         """Each tenant's calendar is that of the (last) fleet that serves it."""
@@ -59,6 +61,13 @@ def civil_calendar(spec: CalendarSpec) -> CivilCalendar:
         subdivision=spec.holidays.subdivision if spec.holidays else None,
         closures=tuple(day for closure in spec.closures for day in closure.days),
         events=tuple(day for event in spec.events for day in event.days),
+    )
+
+
+def announced_tenants(spec: PolicySpec) -> tuple[AnnouncedTenant, ...]:
+    """A policy's announced tenants in the words of the forecasting room."""
+    return tuple(
+        AnnouncedTenant(each.tenant, each.first, each.endpoints, each.channels_per_endpoint) for each in spec.announced
     )
 
 
@@ -91,6 +100,7 @@ class _Parts:
     horizon_s: int = 0
     members: dict[FleetKey, tuple[str, ...]] = field(default_factory=dict)
     calendars: dict[FleetKey, CivilCalendar] = field(default_factory=dict)
+    announced: dict[FleetKey, tuple[AnnouncedTenant, ...]] = field(default_factory=dict)
 
 
 def dataset_uses(fleets: Iterable[tuple[FleetKey, tuple[str, ...], PolicySpec]]) -> dict[Dataset, DatasetUse]:
@@ -104,7 +114,9 @@ def dataset_uses(fleets: Iterable[tuple[FleetKey, tuple[str, ...], PolicySpec]])
             part.horizon_s = max(part.horizon_s, spec.forecast.horizon)
             part.members[key] = tenants
             part.calendars[key] = calendar
+            if spec.announced:
+                part.announced[key] = announced_tenants(spec)
     return {
-        dataset: DatasetUse(dataset, part.look_back_s, part.horizon_s, part.members, part.calendars)
+        dataset: DatasetUse(dataset, part.look_back_s, part.horizon_s, part.members, part.calendars, part.announced)
         for dataset, part in parts.items()
     }

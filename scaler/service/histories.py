@@ -231,6 +231,7 @@ class Histories:
             {str(key): tenants for key, tenants in use.members.items()},
             {str(key): calendar for key, calendar in use.calendars.items()},
             use.tenant_calendars(),
+            {str(key): announced for key, announced in use.announced.items()},
         )
 
     async def measure(self) -> None:

@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from forecasting.announced import AnnouncedTenant, with_announced
 from forecasting.archive import Archive
 from forecasting.backtest import BacktestResult, backtest
 from forecasting.calendar import CivilCalendar
@@ -76,6 +77,7 @@ class ForecastRequest:
     members: Mapping[str, tuple[str, ...]]
     fleet_calendars: Mapping[str, CivilCalendar]
     tenant_calendars: Mapping[str, CivilCalendar]
+    announced: Mapping[str, tuple[AnnouncedTenant, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -167,15 +169,28 @@ def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
     history = known.ingest.load(now_s)
     dataset = request.history.dataset
     horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
-    sums = fleet_sums(history, request.members)
+    gone = frozenset(name for name, has in zip(history.series, departed(history), strict=True) if has)
+    left = fleet_sums(history, _without(request.members, gone))
     plain = CivilCalendar()
     calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
+    fleets = _forecast(known, "fleets", left, [request.fleet_calendars[name] for name in left.series], horizon)
     return Forecasts(
         _forecast(known, "tenants", history, calendars, horizon),
-        _forecast(known, "fleets", sums, [request.fleet_calendars[name] for name in sums.series], horizon),
-        _newest(sums, CHART_LOOK_BACK_S),
-        frozenset(name for name, gone in zip(history.series, departed(history), strict=True) if gone),
+        with_announced(fleets, history, request.members, request.fleet_calendars, request.announced),
+        _newest(fleet_sums(history, request.members), CHART_LOOK_BACK_S),
+        gone,
     )
+
+
+def _without(members: Mapping[str, tuple[str, ...]], gone: frozenset[str]) -> dict[str, tuple[str, ...]]:
+    """Each fleet's members who are left, so that nobody's past load is forecast after they departed.
+
+    A fleet that all have left keeps them: what it had is no forecast to shrink by, and then its age tells so.
+    """
+    return {
+        fleet: tuple(tenant for tenant in tenants if tenant not in gone) or tenants
+        for fleet, tenants in members.items()
+    }
 
 
 def _forecast(

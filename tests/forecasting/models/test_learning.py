@@ -21,7 +21,7 @@ def _known_at(history, origin, leads):
     series = len(history.series)
     usual = SpecialDays(*np.full((3, series), 0.5, np.float32))
     roots = to_root(history.values, 1.0)
-    seen = view(chunk, roots, np.zeros(series, np.int64), usual, 0)
+    seen = view(chunk, roots, np.zeros(series, np.int64), usual, None, first_week=0, until_now=False)
     return base_and_features(seen.past, np.array([origin]), np.array([origin + leads]))
 
 
