@@ -6,18 +6,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from forecasting.errors import ForecastInputError
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray
+from forecasting.models.boosted import BoostedLaw
 from forecasting.models.borrowed_week import borrowed_week
 from forecasting.models.chunks import Chunk
 from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
-from forecasting.models.spread import ResidualLaw, hour_of_day, level_class
+from forecasting.models.spread import HOURS, ResidualLaw, hour_of_day, level_class
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import learn_profile
 
 _SMOOTH_LAST_WEEK_S = 1800
+_KNOTS = 64
+"""Leads at which trees are asked: their answers change slowly along a path, and each costs a walk through them all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +58,7 @@ class Learnt:
     series: SeriesLearnt
     correction: Correction
     residuals: ResidualLaw
+    boosted: BoostedLaw | None
     shapes: WeeklyShapes | None
 
 
@@ -110,20 +115,72 @@ def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int) -> FloatArray:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Centre:
-    """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,)."""
+    """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,).
+
+    `features` (series, origins, leads, features), `hour` and `weekday` (origins, leads) and `leads_s` (leads,) are what
+    trees read besides; None unless asked for.
+    """
 
     root: FloatArray
     spread: FloatArray
     horizon: Int64Array
+    base: FloatArray
+    features: FloatArray | None
+    hour: FloatArray
+    weekday: Int64Array
+    leads_s: Int64Array
 
-    def quantiles(self, residuals: ResidualLaw, wanted: tuple[float, ...]) -> FloatArray:
+    def quantiles(self, residuals: ResidualLaw, boosted: BoostedLaw | None, wanted: tuple[float, ...]) -> FloatArray:
         """Root quantiles, shape (series, origins, leads, wanted)."""
         scaled = residuals.quantiles(self.horizon, level_class(self.root), wanted)
+        if boosted is not None and self.features is not None:
+            scaled = np.maximum.accumulate(scaled + self._boosted(residuals, boosted, wanted), axis=-1)
         quantiles: FloatArray = self.root[..., None] + self.spread[..., None] * scaled
         return quantiles
 
+    def context(self, at: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
+        """What trees read at cells (series, origin, lead): in units of the spread, so that all sizes are alike."""
+        _, origin, lead = at
+        if self.features is None:
+            raise ForecastInputError("the centre was made without the context of its cells")
+        root, spread = self.root[at], self.spread[at]
+        told = (
+            self.leads_s[lead] / 3600,
+            self.hour[origin, lead],
+            self.weekday[origin, lead],
+            root,
+            spread,
+            (root - self.base[at]) / spread,
+        )
+        columns = np.stack([np.asarray(column, dtype=np.float32) for column in told], axis=-1)
+        return np.concatenate([self.features[at] / spread[:, None], columns], axis=-1)
 
-def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int64Array, leads: Int64Array) -> Centre:
+    def _boosted(self, residuals: ResidualLaw, boosted: BoostedLaw, wanted: tuple[float, ...]) -> FloatArray:
+        """The correction of every cell, from trees asked at some leads: between them it glides."""
+        series, origins, leads = self.root.shape
+        knots = np.unique(np.linspace(0, leads - 1, min(leads, _KNOTS)).round().astype(np.int64))
+        cells = np.indices((series, origins, knots.size)).reshape(3, -1)
+        at = (cells[0], cells[1], knots[cells[2]])
+        found = boosted.correction(
+            self.context(at), self.horizon[at[2]], level_class(self.root[at]), residuals, wanted
+        ).reshape(series, origins, knots.size, len(wanted))
+        if knots.size == leads:
+            return found
+        after = np.clip(np.searchsorted(knots, np.arange(leads)), 1, knots.size - 1)
+        share = ((np.arange(leads) - knots[after - 1]) / (knots[after] - knots[after - 1])).astype(np.float32)
+        between: FloatArray = found[:, :, after - 1] + share[:, None] * (found[:, :, after] - found[:, :, after - 1])
+        return between
+
+
+def centre(
+    seen: View,
+    correction: Correction,
+    spread: FloatArray,
+    origins: Int64Array,
+    leads: Int64Array,
+    *,
+    with_context: bool = False,
+) -> Centre:
     """Forecast the slots `leads` (leads,) after each origin (origins,); lead 0 is the first slot ahead."""
     layout = seen.past.layout
     targets = np.minimum(origins[:, None] + leads, layout.day.size - 1)
@@ -134,4 +191,13 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
     width = spread[:, hours]
     if seen.doubt is not None:
         width = np.hypot(width, seen.doubt[:, targets])
-    return Centre(root, width, horizon_class(leads_s))
+    return Centre(
+        root=root,
+        spread=width,
+        horizon=horizon_class(leads_s),
+        base=base,
+        features=features if with_context else None,
+        hour=(layout.time.slot_of_day[targets] * HOURS / layout.slots_per_day).astype(np.float32),
+        weekday=layout.time.weekday[targets],
+        leads_s=leads_s,
+    )

@@ -85,9 +85,10 @@ def _repeat(
     slot_of_day = np.tile(np.arange(layout.slots_per_day), past.shape[1] * 7)
     hours = hour_of_day(slot_of_day, layout.slots_per_day)
     flat = past.reshape(past.shape[0], -1)
-    spread = hourly_spread(flat, hours, typical)
+    alike = np.ones(flat.shape[1], dtype=np.float32)
+    spread = hourly_spread(flat, hours, alike, typical)
     forecast = before[:, -_WEEKS_OF_RESIDUALS - 1 :].reshape(flat.shape)
-    residuals.add(flat / spread[:, hours], _ONE_HORIZON, level_class(forecast))
+    residuals.add(flat / spread[:, hours], _ONE_HORIZON, level_class(forecast), alike)
     cell, slot_of_day = layout.cell[-horizon.slots :], layout.time.slot_of_day[-horizon.slots :]
     path = before.reshape(before.shape[0], -1)[:, cell]
     any_day = _newest_day(weekly)[:, slot_of_day]

@@ -111,13 +111,13 @@ class TrainedSeasonalProfile:
             until_now=True,
         )
         ahead = np.arange(horizon.slots, dtype=np.int64) + (horizon.start_s - history.grid.end_s) // step_s
-        path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), ahead)
+        path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), ahead, with_context=True)
         counts = self._quantiles(path, series, quantiles)
         return counts[:, 0] / np.float32(per_unit), self._check(seen, series, roots)
 
     def _quantiles(self, path: Centre, series: SeriesLearnt, quantiles: tuple[float, ...]) -> FloatArray:
         """Events per slot, shape (series, origins, leads, quantiles)."""
-        values = to_counts(path.quantiles(self.learnt.residuals, quantiles))
+        values = to_counts(path.quantiles(self.learnt.residuals, self.learnt.boosted, quantiles))
         rates = poisson_rate(path.root)
         weight = count_weight(rates) * series.counted[:, None, None]
         few = np.flatnonzero(weight.any(axis=(1, 2)))
@@ -138,7 +138,7 @@ class TrainedSeasonalProfile:
         half_a_day = max(1, 43200 // step_s)
         leads = np.unique(np.linspace(0, half_a_day - 1, _CHECKED_SLOTS).astype(np.int64))
         path = centre(seen, self.learnt.correction, series.spread, back, leads)
-        band = path.quantiles(self.learnt.residuals, _CHECK_QUANTILES)
+        band = path.quantiles(self.learnt.residuals, None, _CHECK_QUANTILES)
         actual = roots[:, np.minimum(back[:, None] + leads, slots - 1)]
         known = ~np.isnan(actual)
         return np.stack(

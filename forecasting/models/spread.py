@@ -21,7 +21,7 @@ LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
 """The quantile levels that are learnt; others are interpolated between them on the normal law's scale."""
 HOURS = 24
 _RATE_EDGES = np.float32(2.0) * np.sqrt(np.array([1.0, 4.0, 16.0, 64.0], dtype=np.float32) + np.float32(0.375))
-_HORIZON_GROUPS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4])
+HORIZON_GROUPS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4])
 """Horizon classes in few groups, so that each has residuals enough for its tails."""
 _PRIOR_SAMPLES = 20.0
 _PRIOR_SHARE = np.float32(0.1)
@@ -41,16 +41,21 @@ def level_class(root: FloatArray) -> Int64Array:
     return np.searchsorted(_RATE_EDGES, root).astype(np.int64)
 
 
-def hourly_spread(residual: FloatArray, hours: Int64Array, typical_root: FloatArray) -> FloatArray:
+def level_classes() -> int:
+    """How many level classes there are."""
+    return int(_RATE_EDGES.size) + 1
+
+
+def hourly_spread(residual: FloatArray, hours: Int64Array, weights: FloatArray, typical_root: FloatArray) -> FloatArray:
     """Root mean square residual of each series at each local hour, shape (series, 24).
 
-    `residual` (series, samples), NaN unknown; `hours` (samples,). Shrunk towards the series' mean over the day, and
-    that towards Poisson noise with a tenth of the level on top, which is all that is known of a new series.
+    `residual` (series, samples), NaN unknown; `hours` and `weights` (samples,). Shrunk towards the series' mean over
+    the day, and that towards Poisson noise with a tenth of the level on top, all that is known of a new series.
     """
     at_hour = (hours[:, None] == np.arange(HOURS)).astype(np.float32)
     known = ~np.isnan(residual)
     squares = np.where(known, residual, np.float32(0.0)).astype(np.float64) ** 2
-    total, count = squares @ at_hour, known.astype(np.float64) @ at_hour
+    total, count = (squares * weights) @ at_hour, (known * weights).astype(np.float64) @ at_hour
     prior = 1.0 + (float(_PRIOR_SHARE) * typical_root.astype(np.float64)) ** 2
     overall = (total.sum(axis=1) + _PRIOR_SAMPLES * prior) / (count.sum(axis=1) + _PRIOR_SAMPLES)
     spread: FloatArray = np.sqrt((total + _PRIOR_SAMPLES * overall[:, None]) / (count + _PRIOR_SAMPLES)).astype(
@@ -67,7 +72,7 @@ class ResidualLaw:
 
     def quantiles(self, horizon: Int64Array, level: Int64Array, wanted: tuple[float, ...]) -> FloatArray:
         """Scaled residual quantiles, shape (*broadcast of horizon classes and levels, wanted)."""
-        scaled: FloatArray = _between_levels(self.table, wanted)[_HORIZON_GROUPS[horizon], level]
+        scaled: FloatArray = _between_levels(self.table, wanted)[HORIZON_GROUPS[horizon], level]
         return scaled
 
 
@@ -86,18 +91,19 @@ class ResidualCounts:
     """Collects scaled residuals into histograms, so that any number of series fits in the same memory."""
 
     def __init__(self) -> None:
-        self._counts = np.zeros((int(_HORIZON_GROUPS.max()) + 1, _RATE_EDGES.size + 1, _BINS))
+        self._counts = np.zeros((int(HORIZON_GROUPS.max()) + 1, _RATE_EDGES.size + 1, _BINS))
 
-    def add(self, scaled: FloatArray, horizon: Int64Array, level: Int64Array) -> None:
-        """Add residuals with their horizon and level classes, all of one shape; NaN is left out."""
+    def add(self, scaled: FloatArray, horizon: Int64Array, level: Int64Array, weights: FloatArray) -> None:
+        """Add residuals with their horizon and level classes and weights, all of one shape; NaN is left out."""
         known: BoolArray = ~np.isnan(scaled)
         # The inverse hyperbolic sine is linear near 0 and logarithmic in the tails: fine bins where most lie, and room
         # for the wildest burst.
         position = np.arcsinh(scaled[known].astype(np.float64)) / _BIN + _BINS / 2
         place = np.clip(position.astype(np.int64), 0, _BINS - 1)
-        group = _HORIZON_GROUPS[np.broadcast_to(horizon, scaled.shape)[known]]
+        group = HORIZON_GROUPS[np.broadcast_to(horizon, scaled.shape)[known]]
         flat = (group * self._counts.shape[1] + level[known]) * _BINS + place
-        self._counts += np.bincount(flat, minlength=self._counts.size).reshape(self._counts.shape)
+        counted = np.bincount(flat, np.broadcast_to(weights, scaled.shape)[known], minlength=self._counts.size)
+        self._counts += counted.reshape(self._counts.shape)
 
     def law(self) -> ResidualLaw:
         """The quantiles of each cell, leaning on its horizon group, then on all, then on the normal law."""

@@ -1,25 +1,25 @@
 """Learning from rolling origins inside the history: smoothing, coefficients, residual quantiles.
 
-Three passes over the series. The first chooses each one's smoothing and weighs its special days, the second collects
-the pooled regression from a sample of series, the third the residuals of all. Only the newest weeks are replayed:
-older ones say little about how wrong the next forecast will be.
+Four passes over the series. The first chooses each one's smoothing and weighs its special days, the second collects
+the pooled regression from a sample of series, the third the residuals of all, the fourth what trees can tell of a
+sample of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
 from forecasting.calendar import CivilCalendar
 from forecasting.grid import Int64Array
 from forecasting.load import LoadMatrix
+from forecasting.models.boosted import MOST_ROWS, ResidualRows, learn_boosted
 from forecasting.models.chunks import Chunk, chunks_of
 from forecasting.models.count_law import are_counts, dispersion_sums, shrunk_dispersion
-from forecasting.models.learnt import Learnt, SeriesLearnt, View, view
-from forecasting.models.recent import HORIZON_EDGES_S, Correction, Regression, base_and_features, horizon_class
+from forecasting.models.learnt import Learnt, SeriesLearnt, View, centre, view
+from forecasting.models.recent import Correction, Regression, base_and_features, horizon_class
+from forecasting.models.replay import Replay, replay_of
 from forecasting.models.scale import counts_per_unit, poisson_rate, to_counts, to_root
 from forecasting.models.shapes import CellSums, WeeklyShapes, learn_shapes
 from forecasting.models.special_days import (
@@ -34,60 +34,13 @@ from forecasting.models.spread import HOURS, ResidualCounts, hour_of_day, hourly
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import choose_half_widths, smoothed_mean, weekly_sums
 
-_REPLAYED_S = 28 * 86400
-_WEEKS_KEPT = 6
-"""Weeks of the profile that a replay needs: four of origins, one of look-back, and what is left of the newest."""
 _WEEKS_TO_CHOOSE = 4
-_BETWEEN_ORIGINS_S = 5 * 3600
-"""Not a divisor of the day, so that origins fall on every hour of it."""
-_LEADS_PER_CLASS = 4
+_WEEKS_BEFORE = 2
+"""Weeks of the profile before the oldest origin that its look-backs read."""
 _REGRESSED_SERIES = 256
 _SHAPED_SERIES = 512
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Replay:
-    """Past origins (origins,) and the leads (leads,) that are forecast from each, in slots."""
-
-    origins: Int64Array
-    leads: Int64Array
-    step_s: int
-
-    @property
-    def leads_s(self) -> Int64Array:
-        """Seconds from an origin to the end of each slot that is forecast."""
-        seconds: Int64Array = (self.leads + 1) * self.step_s
-        return seconds
-
-    def halves(self) -> tuple[Replay, Replay]:
-        """Two interleaved parts of a week or so each, so that neighbouring origins stay together."""
-        block = np.arange(self.origins.size) * 4 // max(self.origins.size, 1)
-        return (
-            Replay(self.origins[block % 2 == 0], self.leads, self.step_s),
-            Replay(self.origins[block % 2 == 1], self.leads, self.step_s),
-        )
-
-    def targets(self, slots: int) -> Int64Array:
-        """The slot of every origin and lead, kept inside the history: shape (origins, leads)."""
-        targets: Int64Array = np.minimum(self.origins[:, None] + self.leads, slots - 1)
-        return targets
-
-    def observed(self, roots: FloatArray) -> FloatArray:
-        """What was seen at the targets, NaN after the history's end: (series, origins, leads)."""
-        slots = roots.shape[1]
-        ended = self.origins[:, None] + self.leads >= slots
-        seen: FloatArray = np.where(ended, np.float32(np.nan), roots[:, self.targets(slots)])
-        return seen
-
-
-def replay_of(slots: int, step_s: int) -> Replay:
-    """The origins of the newest weeks and a sample of leads from every horizon class."""
-    between = max(1, round(_BETWEEN_ORIGINS_S / step_s))
-    first = max(round(86400 / step_s), slots - round(_REPLAYED_S / step_s), 1)
-    origins = np.arange(slots - 1, first - 1, -between, dtype=np.int64)[::-1]
-    edges = np.array([0, *HORIZON_EDGES_S]) // step_s
-    leads = [np.linspace(low, high - 1, _LEADS_PER_CLASS) for low, high in pairwise(edges) if high > low]
-    return Replay(origins, np.unique(np.concatenate([[0.0], *leads]).round().astype(np.int64)), step_s)
+_BOOSTED_SERIES = 256
+_ROWS_AT_ONCE = 256
 
 
 def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
@@ -100,11 +53,13 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
     half_width, special = _habits(history, chunks, per_unit)
     shapes = _shapes(history, chunks, per_unit)
-    halves = replay_of(history.grid.slots, history.grid.step_s).halves()
+    grid = history.grid
+    replay = replay_of(_begun(history), grid.slots, grid.step_s, len(history.series))
+    halves = replay.halves()
 
     def roots_and_view(chunk: Chunk) -> tuple[FloatArray, View]:
         roots = to_root(history.values[chunk.rows], per_unit)
-        first_week = max(0, chunk.layout.weeks - _WEEKS_KEPT)
+        first_week = max(0, int(chunk.layout.day[min(replay.first, grid.slots - 1)]) // 7 - _WEEKS_BEFORE)
         seen = view(
             chunk,
             roots,
@@ -133,10 +88,33 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
         spread[chunk.rows] = _collect(roots, seen, halves, forecasts, residuals)
         counted[chunk.rows] = are_counts(history.values[chunk.rows], per_unit)
         excess[chunk.rows], squares[chunk.rows] = _count_sums(roots, halves, forecasts)
-    series = SeriesLearnt(half_width, special, spread, shrunk_dispersion(excess, squares), counted)
+    law = residuals.law()
+    rows = [
+        _residual_rows(roots, seen, half, correction, spread[chunk.rows])
+        for chunk in _sampled(chunks, len(history.series), _BOOSTED_SERIES)
+        for roots, seen in [roots_and_view(chunk)]
+        for half, correction in zip(halves, crossed, strict=True)
+    ]
     return Learnt(
-        history.series, history.grid, series, (regressions[0] + regressions[1]).solve(), residuals.law(), shapes
+        names=history.series,
+        grid=grid,
+        series=SeriesLearnt(half_width, special, spread, shrunk_dispersion(excess, squares), counted),
+        correction=(regressions[0] + regressions[1]).solve(),
+        residuals=law,
+        boosted=learn_boosted(ResidualRows.joined(rows), law) if rows else None,
+        shapes=shapes,
     )
+
+
+def _begun(history: LoadMatrix) -> int:
+    """The first slot in which anything was observed, 0 without any."""
+    # Some rows at a time: the mask of a whole history of thousands of tenants would be as large as a chunk's arrays.
+    begun = history.grid.slots
+    for row in range(0, len(history.series), _ROWS_AT_ONCE):
+        seen = ~np.isnan(history.values[row : row + _ROWS_AT_ONCE, :begun])
+        if seen.any():
+            begun = int(np.argmax(seen.any(axis=0)))
+    return begun % max(history.grid.slots, 1)
 
 
 def _habits(history: LoadMatrix, chunks: Sequence[Chunk], per_unit: float) -> tuple[Int64Array, SpecialDays]:
@@ -222,10 +200,11 @@ def _collect(
     ]
     hours = [hour_of_day(layout.time.slot_of_day[half.targets(slots)], layout.slots_per_day) for half in halves]
     flat = np.concatenate([residual.reshape(residual.shape[0], -1) for residual in residuals], axis=1)
-    spread = hourly_spread(flat, np.concatenate([hour.ravel() for hour in hours]), seen.past.typical[:, 0])
+    weights = np.concatenate([np.repeat(half.weights(slots), half.leads.size) for half in halves])
+    spread = hourly_spread(flat, np.concatenate([hour.ravel() for hour in hours]), weights, seen.past.typical[:, 0])
     for half, residual, hour, forecast in zip(halves, residuals, hours, forecasts, strict=True):
         scaled = (residual / spread[:, hour]).astype(np.float32)
-        counts.add(scaled, horizon_class(half.leads_s), level_class(forecast))
+        counts.add(scaled, horizon_class(half.leads_s), level_class(forecast), half.weights(slots)[:, None])
     return spread
 
 
@@ -235,3 +214,28 @@ def _count_sums(
     seen = np.concatenate([to_counts(half.observed(roots)).reshape(roots.shape[0], -1) for half in halves], axis=1)
     rates = np.concatenate([poisson_rate(forecast).reshape(roots.shape[0], -1) for forecast in forecasts], axis=1)
     return dispersion_sums(seen, rates)
+
+
+def _residual_rows(
+    roots: FloatArray, seen: View, replay: Replay, correction: Correction, spread: FloatArray
+) -> ResidualRows:
+    """The scaled residuals of ordinary days that were observed, with what was known at their origins."""
+    slots = roots.shape[1]
+    path = centre(seen, correction, spread, replay.origins, replay.leads, with_context=True)
+    scaled = (replay.observed(roots) - path.root) / path.spread
+    kept = ~(np.isnan(scaled) | seen.past.special[:, replay.targets(slots)])
+    series, origin, lead = np.nonzero(kept)
+    # Thinned before they are gathered: a sample of every part is enough, and the whole may be gigabytes.
+    every = max(1, series.size // MOST_ROWS)
+    series, origin, lead = series[::every], origin[::every], lead[::every]
+    at = (series, origin, lead)
+    level = np.maximum(path.root[at], np.float32(1.0))
+    return ResidualRows(
+        context=path.context(at),
+        scaled=scaled[at].astype(np.float32),
+        horizon=path.horizon[lead],
+        level=level_class(path.root[at]),
+        weight=replay.weights(slots)[origin],
+        size=path.spread[at] * level,
+        week=(slots - replay.origins[origin]) * replay.step_s // (7 * 86400),
+    )

@@ -8,9 +8,9 @@ from forecasting.models import default_forecaster
 from forecasting.models.chunks import chunks_of
 from forecasting.models.learnt import view
 from forecasting.models.recent import FEATURES, Regression, base_and_features, horizon_class
+from forecasting.models.replay import replay_of
 from forecasting.models.scale import to_root
 from forecasting.models.special_days import SpecialDays
-from forecasting.models.training import replay_of
 from tests.forecasting.histories import DAY_S, HOUR_S, counts, days_before, matrix, office, office_rates
 
 BERLIN = CivilCalendar("Europe/Berlin", "DE")
@@ -39,9 +39,9 @@ def test_a_replayed_origin_sees_nothing_of_what_came_after_it(origin):
 
 
 def test_replayed_origins_fall_on_every_hour_and_leads_in_every_class():
-    replay = replay_of(60 * 24, HOUR_S)
+    replay = replay_of(0, 60 * 24, HOUR_S, 1)
     assert set(replay.origins % 24) == set(range(24))
-    assert replay.origins.min() >= (60 - 28) * 24
+    assert replay.origins.min() >= 21 * 24
     assert replay.origins.max() < 60 * 24
     assert {0, 1, 23, 47} <= set(replay.leads)
     first, second = replay.halves()

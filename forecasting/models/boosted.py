@@ -1,0 +1,183 @@
+"""What the residual table cannot see: how the errors ahead hang on the hour, the weekday and the last hours together.
+
+Gradient-boosted trees learn quantiles of the scaled residuals of rolling origins, from the same features that the
+regression reads. They correct the table and never replace the centre: with nothing to find they find nothing, and a
+series that grows out of all it has seen is still followed by its own profile. Held-out weeks decide, per horizon and
+level, how much of the correction is applied, and shift each quantile to the coverage that it promises (split conformal:
+Romano, Patterson & Candès, "Conformalized quantile regression", NeurIPS 2019).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Protocol
+
+import numpy as np
+
+from forecasting.grid import Int64Array
+from forecasting.load import BoolArray
+from forecasting.models.recent import Float64Array
+from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, level_classes
+from forecasting.models.week_layout import FloatArray
+
+LEVELS = (0.5, 0.9, 0.95, 0.99)
+"""The quantile levels that are learnt. Between them the correction glides, outside them it stays as it is."""
+MOST_ROWS = 60_000
+_FEWEST_ROWS = 2_000
+_FOLDS = 3
+_SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+"""How much of the correction may be applied."""
+_LEANING_ROWS = 1_000.0
+"""A cell's held-out losses lean on those of all cells as if it were so many rows more."""
+_SEED = 20_030_303
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResidualRows:
+    """Scaled residuals of past forecasts with what was known when they were made. All of shape (rows, …).
+
+    `context` (rows, features); `horizon` and `level` classes; `weight` says what a row counts for, newer ones more;
+    `size` what a unit of its scaled residual is worth in load; `week` (rows,) in which week its origin lay.
+    """
+
+    context: FloatArray
+    scaled: FloatArray
+    horizon: Int64Array
+    level: Int64Array
+    weight: FloatArray
+    size: FloatArray
+    week: Int64Array
+
+    def where(self, kept: BoolArray | Int64Array) -> ResidualRows:
+        """Some of the rows."""
+        return ResidualRows(
+            self.context[kept],
+            self.scaled[kept],
+            self.horizon[kept],
+            self.level[kept],
+            self.weight[kept],
+            self.size[kept],
+            self.week[kept],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[ResidualRows]) -> ResidualRows:
+        """All rows of the parts, thinned evenly at random (seeded) to the most that training needs."""
+        rows = cls(
+            np.concatenate([part.context for part in parts]),
+            np.concatenate([part.scaled for part in parts]),
+            np.concatenate([part.horizon for part in parts]),
+            np.concatenate([part.level for part in parts]),
+            np.concatenate([part.weight for part in parts]),
+            np.concatenate([part.size for part in parts]),
+            np.concatenate([part.week for part in parts]),
+        )
+        if rows.scaled.size <= MOST_ROWS:
+            return rows
+        drawn = np.random.default_rng(_SEED).choice(rows.scaled.size, MOST_ROWS, replace=False)
+        return rows.where(np.sort(drawn))
+
+
+class _Regressor(Protocol):
+    def predict(self, X: FloatArray) -> Float64Array: ...  # noqa: N803 - scikit-learn's name
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BoostedLaw:
+    """Corrections of the residual table, learnt from `ResidualRows`.
+
+    `models` one tuple per fold, each with one regressor per level of `LEVELS`; `offsets` (levels,) make the held-out
+    coverage right; `shares` (horizon groups, level classes) say how much of the correction is applied.
+    """
+
+    models: tuple[tuple[_Regressor, ...], ...]
+    offsets: FloatArray
+    shares: FloatArray
+
+    def correction(
+        self, context: FloatArray, horizon: Int64Array, level: Int64Array, table: ResidualLaw, wanted: tuple[float, ...]
+    ) -> FloatArray:
+        """What to add to the table's scaled quantiles: (rows, wanted), for context (rows, features)."""
+        folds = [np.stack([model.predict(context) for model in fold], axis=-1) for fold in self.models]
+        boosted = np.maximum.accumulate(np.mean(folds, axis=0).astype(np.float32) + self.offsets, axis=-1)
+        found = boosted - table.quantiles(horizon, level, LEVELS)
+        found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]
+        return _between_levels(found, wanted)
+
+
+def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
+    """Learn the corrections; None when there are too few rows, or too few weeks to hold any out, or no gain."""
+    fold_of = rows.week % _FOLDS
+    if rows.scaled.size < _FEWEST_ROWS or np.unique(fold_of).size < _FOLDS:
+        return None
+    models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
+    for fold in range(_FOLDS):
+        inside = fold_of != fold
+        fitted = tuple(_fit(rows.where(inside), quantile) for quantile in LEVELS)
+        held_out[~inside] = np.stack([model.predict(rows.context[~inside]) for model in fitted], axis=-1)
+        models.append(fitted)
+    missed = rows.scaled[:, None] - held_out
+    offsets = np.array(
+        [_weighted_quantile(missed[:, index], rows.weight, quantile) for index, quantile in enumerate(LEVELS)],
+        dtype=np.float32,
+    )
+    shares = _shares(rows, np.maximum.accumulate(held_out + offsets, axis=-1), table)
+    return BoostedLaw(tuple(models), offsets, shares) if shares.any() else None
+
+
+def _fit(rows: ResidualRows, quantile: float) -> _Regressor:
+    # Imported here: it takes a second and 90 MB that only the process that trains has to pay.
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    regressor = HistGradientBoostingRegressor(
+        loss="quantile",
+        quantile=quantile,
+        max_iter=60,
+        learning_rate=0.08,
+        max_leaf_nodes=15,
+        min_samples_leaf=200,
+        l2_regularization=1.0,
+        max_bins=63,
+        max_features=0.8,
+        early_stopping=False,
+        random_state=_SEED,
+    )
+    fitted: _Regressor = regressor.fit(rows.context, rows.scaled)
+    return fitted
+
+
+def _shares(rows: ResidualRows, boosted: FloatArray, table: ResidualLaw) -> FloatArray:
+    """The share of the correction with the least held-out pinball loss per horizon group and level class."""
+    plain = table.quantiles(rows.horizon, rows.level, LEVELS)
+    group, levels = HORIZON_GROUPS[rows.horizon], level_classes()
+    cell = group * levels + rows.level
+    cells = (int(HORIZON_GROUPS.max()) + 1) * levels
+    levels_asked = np.array(LEVELS, dtype=np.float32)
+    losses = np.empty((len(_SHARES), cells))
+    for index, share in enumerate(_SHARES):
+        short = rows.scaled[:, None] - (plain + np.float32(share) * (boosted - plain))
+        loss = np.maximum(levels_asked * short, (levels_asked - 1) * short).sum(axis=1)
+        losses[index] = np.bincount(cell, weights=loss * rows.weight * rows.size, minlength=cells)
+    count = np.maximum(np.bincount(cell, minlength=cells), 1)
+    by_group = losses.reshape(len(_SHARES), -1, levels).sum(axis=2) / count.reshape(-1, levels).sum(axis=1)
+    leaning = losses + _LEANING_ROWS * np.repeat(by_group, levels, axis=1)
+    best: FloatArray = np.array(_SHARES, dtype=np.float32)[np.argmin(leaning, axis=0)]
+    return best.reshape(-1, levels)
+
+
+def _weighted_quantile(values: FloatArray, weights: FloatArray, quantile: float) -> float:
+    order = np.argsort(values)
+    reached = np.cumsum(weights[order], dtype=np.float64)
+    return float(values[order][np.searchsorted(reached, quantile * reached[-1])])
+
+
+def _between_levels(correction: FloatArray, wanted: tuple[float, ...]) -> FloatArray:
+    normal = NormalDist()
+    learnt = np.array([normal.inv_cdf(level) for level in LEVELS])
+    asked = np.clip([normal.inv_cdf(level) for level in wanted], learnt[0], learnt[-1])
+    upper = np.clip(np.searchsorted(learnt, asked), 1, learnt.size - 1)
+    share = ((asked - learnt[upper - 1]) / (learnt[upper] - learnt[upper - 1])).astype(np.float32)
+    between: FloatArray = correction[..., upper - 1] + share * (correction[..., upper] - correction[..., upper - 1])
+    return between
