@@ -130,11 +130,20 @@ class Centre:
     weekday: Int64Array
     leads_s: Int64Array
 
-    def quantiles(self, residuals: ResidualLaw, boosted: BoostedLaw | None, wanted: tuple[float, ...]) -> FloatArray:
-        """Root quantiles, shape (series, origins, leads, wanted)."""
+    def quantiles(
+        self,
+        residuals: ResidualLaw,
+        wanted: tuple[float, ...],
+        boosted: BoostedLaw | None = None,
+        above: FloatArray | None = None,
+    ) -> FloatArray:
+        """Root quantiles, shape (series, origins, leads, wanted).
+
+        With trees only where the root lies above `above` (series,): below, something else speaks.
+        """
         scaled = residuals.quantiles(self.horizon, level_class(self.root), wanted)
-        if boosted is not None and self.features is not None:
-            scaled = np.maximum.accumulate(scaled + self._boosted(residuals, boosted, wanted), axis=-1)
+        if boosted is not None and above is not None:
+            scaled = np.maximum.accumulate(scaled + self._boosted(residuals, boosted, wanted, above), axis=-1)
         quantiles: FloatArray = self.root[..., None] + self.spread[..., None] * scaled
         return quantiles
 
@@ -155,15 +164,18 @@ class Centre:
         columns = np.stack([np.asarray(column, dtype=np.float32) for column in told], axis=-1)
         return np.concatenate([self.features[at] / spread[:, None], columns], axis=-1)
 
-    def _boosted(self, residuals: ResidualLaw, boosted: BoostedLaw, wanted: tuple[float, ...]) -> FloatArray:
+    def _boosted(
+        self, residuals: ResidualLaw, boosted: BoostedLaw, wanted: tuple[float, ...], above: FloatArray
+    ) -> FloatArray:
         """The correction of every cell, from trees asked at some leads: between them it glides."""
         series, origins, leads = self.root.shape
         knots = np.unique(np.linspace(0, leads - 1, min(leads, _KNOTS)).round().astype(np.int64))
-        cells = np.indices((series, origins, knots.size)).reshape(3, -1)
-        at = (cells[0], cells[1], knots[cells[2]])
-        found = boosted.correction(
-            self.context(at), self.horizon[at[2]], level_class(self.root[at]), residuals, wanted
-        ).reshape(series, origins, knots.size, len(wanted))
+        found = np.zeros((series, origins, knots.size, len(wanted)), dtype=np.float32)
+        which = np.nonzero(self.root[:, :, knots] > above[:, None, None])
+        if which[0].size:
+            at = (which[0], which[1], knots[which[2]])
+            levels = level_class(self.root[at])
+            found[which] = boosted.correction(self.context(at), self.horizon[at[2]], levels, residuals, wanted)
         if knots.size == leads:
             return found
         after = np.clip(np.searchsorted(knots, np.arange(leads)), 1, knots.size - 1)

@@ -9,6 +9,7 @@ arithmetic over many series at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from forecasting.forecast import QUANTILES, QuantileForecast
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import LoadMatrix
 from forecasting.models.chunks import Chunk, chunks_of
-from forecasting.models.count_law import count_quantiles, count_weight
+from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, view
 from forecasting.models.result import check_inputs, finish, joined
 from forecasting.models.scale import counts_per_unit, poisson_rate, to_counts, to_root
@@ -32,6 +33,8 @@ _CHECKED_S = (86400, 43200)
 """How long before the issue the forecasts were made that the last day is compared with."""
 _CHECKED_SLOTS = 24
 _CHECK_QUANTILES = (0.05, 0.95)
+_THREADS = 2
+"""Chunks that are computed at once: arithmetic over arrays leaves the interpreter free for another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +92,11 @@ class TrainedSeasonalProfile:
         values = np.zeros((len(history.series), horizon.slots, len(quantiles)), dtype=np.float32)
         scored = np.zeros((3, len(history.series)), dtype=np.int64)
         if history.grid.slots and horizon.slots:
-            for chunk in chunks_of(calendars, joined(history.grid, horizon)):
-                values[chunk.rows], scored[:, chunk.rows] = self._chunk(chunk, history, horizon, quantiles)
+            chunks = list(chunks_of(calendars, joined(history.grid, horizon)))
+            with ThreadPoolExecutor(_THREADS) as threads:
+                found = threads.map(lambda chunk: self._chunk(chunk, history, horizon, quantiles), chunks)
+                for chunk, (path, compared) in zip(chunks, found, strict=True):
+                    values[chunk.rows], scored[:, chunk.rows] = path, compared
         return finish(history, horizon, quantiles, values, self.name, (scored[0], scored[1], scored[2]))
 
     def _chunk(
@@ -117,7 +123,9 @@ class TrainedSeasonalProfile:
 
     def _quantiles(self, path: Centre, series: SeriesLearnt, quantiles: tuple[float, ...]) -> FloatArray:
         """Events per slot, shape (series, origins, leads, quantiles)."""
-        values = to_counts(path.quantiles(self.learnt.residuals, self.learnt.boosted, quantiles))
+        # Where the count law speaks alone, nobody would hear the trees.
+        above = np.where(series.counted, to_root(np.full(1, CERTAIN_BELOW), 1.0), np.float32(0.0))
+        values = to_counts(path.quantiles(self.learnt.residuals, quantiles, self.learnt.boosted, above))
         rates = poisson_rate(path.root)
         weight = count_weight(rates) * series.counted[:, None, None]
         few = np.flatnonzero(weight.any(axis=(1, 2)))
@@ -138,7 +146,7 @@ class TrainedSeasonalProfile:
         half_a_day = max(1, 43200 // step_s)
         leads = np.unique(np.linspace(0, half_a_day - 1, _CHECKED_SLOTS).astype(np.int64))
         path = centre(seen, self.learnt.correction, series.spread, back, leads)
-        band = path.quantiles(self.learnt.residuals, None, _CHECK_QUANTILES)
+        band = path.quantiles(self.learnt.residuals, _CHECK_QUANTILES)
         actual = roots[:, np.minimum(back[:, None] + leads, slots - 1)]
         known = ~np.isnan(actual)
         return np.stack(
