@@ -15,6 +15,7 @@ from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
@@ -100,7 +101,8 @@ class BoostedLaw:
         self, context: FloatArray, horizon: Int64Array, level: Int64Array, table: ResidualLaw, wanted: tuple[float, ...]
     ) -> FloatArray:
         """What to add to the table's scaled quantiles: (rows, wanted), for context (rows, features)."""
-        folds = [np.stack([model.predict(context) for model in fold], axis=-1) for fold in self.models]
+        with _one_thread():
+            folds = [np.stack([model.predict(context) for model in fold], axis=-1) for fold in self.models]
         boosted = np.maximum.accumulate(np.mean(folds, axis=0).astype(np.float32) + self.offsets, axis=-1)
         found = boosted - table.quantiles(horizon, level, LEVELS)
         found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]
@@ -113,11 +115,12 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     if rows.scaled.size < _FEWEST_ROWS or np.unique(fold_of).size < _FOLDS:
         return None
     models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
-    for fold in range(_FOLDS):
-        inside = fold_of != fold
-        fitted = tuple(_fit(rows.where(inside), quantile) for quantile in LEVELS)
-        held_out[~inside] = np.stack([model.predict(rows.context[~inside]) for model in fitted], axis=-1)
-        models.append(fitted)
+    with _one_thread():
+        for fold in range(_FOLDS):
+            inside = fold_of != fold
+            fitted = tuple(_fit(rows.where(inside), quantile) for quantile in LEVELS)
+            held_out[~inside] = np.stack([model.predict(rows.context[~inside]) for model in fitted], axis=-1)
+            models.append(fitted)
     missed = rows.scaled[:, None] - held_out
     offsets = np.array(
         [_weighted_quantile(missed[:, index], rows.weight, quantile) for index, quantile in enumerate(LEVELS)],
@@ -125,6 +128,11 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     )
     shares = _shares(rows, np.maximum.accumulate(held_out + offsets, axis=-1), table)
     return BoostedLaw(tuple(models), offsets, shares) if shares.any() else None
+
+
+def _one_thread() -> threadpool_limits:
+    """Trees on this thread alone: helpers that spin while they wait make them many times slower beside other work."""
+    return threadpool_limits(1, user_api="openmp")
 
 
 def _fit(rows: ResidualRows, quantile: float) -> _Regressor:
