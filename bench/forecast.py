@@ -27,15 +27,11 @@ from rich.table import Table
 from bench.history_files import FileCalendar, history_files, open_file, until
 from forecasting.backtest import BacktestResult, ModelResult, Subset, backtest
 from forecasting.models import BASELINE_MODEL, MODELS
-from forecasting.peers import HEAVY, PEERS
+from forecasting.peers import FLOOR, HEAVY, PEERS
 from forecasting.scores import Scores
 
 _DAY_S = 86400
 REFIT_S = 7 * _DAY_S
-FLOOR = "weekly-mean"
-"""The peer that costs nothing: it is always asked."""
-_HEAVY_SERIES = 4
-_HEAVY_ORIGINS = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,8 +168,8 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     )
     parser.add_argument("--models", default=",".join(MODELS), help=f"of {', '.join(MODELS)}")
     parser.add_argument("--peers", default="", help=f"heavy ones, of {', '.join(HEAVY)}")
-    parser.add_argument("--heavy-series", type=int, default=_HEAVY_SERIES, help="how many series a heavy peer sees")
-    parser.add_argument("--heavy-origins", type=int, default=_HEAVY_ORIGINS, help="how many origins a heavy peer sees")
+    parser.add_argument("--heavy-series", type=int, default=4, help="how many series a heavy peer sees")
+    parser.add_argument("--heavy-origins", type=int, default=12, help="how many origins a heavy peer sees")
     parser.add_argument(
         "--until", action="append", default=[], metavar="PREFIX=DATE", help="test the weeks before a local date"
     )

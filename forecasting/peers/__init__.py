@@ -14,6 +14,9 @@ from forecasting.peers.per_series import PerSeries
 
 _MEAN = WeeklyMean()
 
+FLOOR = _MEAN.name
+"""What every report shows beside the models."""
+
 HEAVY: Mapping[str, Forecaster] = {
     "mstl": PerSeries("mstl", mstl),
     "auto-ets": PerSeries("auto-ets", auto_ets),

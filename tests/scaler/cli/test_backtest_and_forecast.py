@@ -8,6 +8,8 @@ import pandas as pd
 import pytest
 from typer.testing import CliRunner
 
+from forecasting.models.weekly_mean import WeeklyMean
+from forecasting.peers import PEERS
 from scaler.cli.main import app
 from tests.forecasting.histories import days_before, office, office_rates
 
@@ -74,6 +76,53 @@ def test_a_backtest_of_one_model_shows_a_table_of_it_alone(samples):
     assert "seasonal-naive" in ran.stdout
     assert "seasonal-profile" not in ran.stdout
     assert "tenant-1" in ran.stdout
+
+
+def test_holidays_and_ordinary_days_are_told_apart(samples):
+    # Memorial Day, 25 May 2026, lies in the window.
+    arguments = ("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--window", "14d")
+    document = json.loads(_run(*arguments, "--country", "US", "--json").stdout)
+    scored = document["models"]["seasonal-naive"]
+    assert scored["ordinary"]["slots"] + scored["special"]["slots"] == scored["pooled"]["slots"]
+    assert scored["special"]["slots"] > 0
+    assert "Holidays" in _run(*arguments, "--country", "US").stdout
+    assert "Holidays" not in _run(*arguments).stdout
+
+
+def test_a_slow_peer_gets_few_cells_and_the_others_are_scored_there_too(samples, monkeypatch):
+    monkeypatch.setitem(PEERS, "mstl", WeeklyMean("mstl"))
+    arguments = ("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--model", "mstl")
+    document = json.loads(_run(*arguments, "--json").stdout)
+    assert document["models"].keys() == {"seasonal-naive"}
+    models = document["subset"]["models"]
+    assert models.keys() == {"seasonal-naive", "mstl"}
+    assert models["mstl"]["pooled"]["slots"] == models["seasonal-naive"]["pooled"]["slots"]
+    assert 4 < document["subset"]["origins"] <= 12
+    assert "The same 2 series at the same" in _run(*arguments).stdout
+
+
+def test_the_chart_is_one_page_with_escaped_names(tmp_path):
+    history = office(days_before("2026-06-08", 28))
+    starts = pd.to_datetime(history.grid.starts_s, unit="s", utc=True)
+    frame = pd.DataFrame({"series": "<script>alert(1)</script>", "ts": starts, "value": history.values[0]})
+    path, page = tmp_path / "samples.csv", tmp_path / "chart.html"
+    frame.to_csv(path, index=False)
+    ran = _run("backtest", "--history", path, "--model", "seasonal-naive", "--window", "3d", "--chart", page)
+    assert ran.exit_code == 0, ran.stderr
+    text = page.read_text()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert "<script src" not in text
+    assert "<h2>All series</h2>" in text
+
+
+def test_a_chart_that_cannot_be_written_says_where(samples, tmp_path):
+    ran = _run(
+        *("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--window", "3d"),
+        *("--chart", tmp_path / "nowhere" / "chart.html"),
+    )
+    assert ran.exit_code == 1
+    assert "nowhere" in ran.stderr
 
 
 def test_a_file_of_calls_becomes_concurrency(calls):
