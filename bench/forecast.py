@@ -29,6 +29,7 @@ from forecasting.backtest import BacktestResult, ModelResult, Subset, backtest
 from forecasting.models import BASELINE_MODEL, MODELS
 from forecasting.peers import FLOOR, HEAVY, PEERS
 from forecasting.scores import Scores
+from scaler.cli.backtest_report import scores_document
 
 _DAY_S = 86400
 REFIT_S = 7 * _DAY_S
@@ -119,9 +120,9 @@ def document(outcomes: Mapping[str, BacktestResult]) -> dict[str, Any]:
     def of(models: Mapping[str, ModelResult]) -> dict[str, Any]:
         return {
             name: {
-                "all": _plain(model.pooled),
-                "ordinary": _plain(model.ordinary),
-                "special": _plain(model.special),
+                "all": scores_document(model.pooled),
+                "ordinary": scores_document(model.ordinary),
+                "special": scores_document(model.special),
                 "fit_s": round(model.fit_s, 3),
                 "forecast_s": round(model.forecast_s, 3),
             }
@@ -142,20 +143,6 @@ def document(outcomes: Mapping[str, BacktestResult]) -> dict[str, Any]:
         }
         for name, outcome in outcomes.items()
     }
-
-
-def _plain(scores: Scores) -> dict[str, float | int | None]:
-    figures: dict[str, float | int] = {
-        "wape": scores.wape,
-        "first_slot_wape": scores.first_slot_wape,
-        "first_hour_wape": scores.first_hour_wape,
-        **{f"pin{quantile * 100:.0f}": loss for quantile, loss in scores.pinball.items()},
-        **{f"coverage{quantile * 100:.0f}": share for quantile, share in scores.coverage.items()},
-        "bias": scores.bias,
-        "mean_load": scores.mean_load,
-        "slots": scores.slots,
-    }
-    return {name: value if value == value else None for name, value in figures.items()}
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:

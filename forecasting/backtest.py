@@ -21,10 +21,8 @@ from forecasting.errors import ForecastInputError
 from forecasting.forecast import Forecaster, TrainableForecaster
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, Float32Array, LoadMatrix
-from forecasting.origins import DAY_S, Origins, default_window_s, origins_of
+from forecasting.origins import DAY_S, Origins, origins_of
 from forecasting.scores import Scores, ScoreSums
-
-__all__ = ["QUANTILES", "BacktestResult", "ModelResult", "Progress", "Subset", "Watch", "backtest", "default_window_s"]
 
 QUANTILES = (0.5, 0.9, 0.95, 0.99)
 """The quantiles that are scored."""

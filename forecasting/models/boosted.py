@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 from typing import Protocol
 
 import numpy as np
@@ -20,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.recent import Float64Array
-from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, level_classes
+from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, between_levels, level_classes
 from forecasting.models.week_layout import FloatArray
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
@@ -106,7 +105,9 @@ class BoostedLaw:
         boosted = np.maximum.accumulate(np.mean(folds, axis=0).astype(np.float32) + self.offsets, axis=-1)
         found = boosted - table.quantiles(horizon, level, LEVELS)
         found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]
-        return _between_levels(found, wanted)
+        # What is learnt of the outermost level is no guide to where a line beyond it would go: it stays.
+        inside = tuple(min(max(quantile, LEVELS[0]), LEVELS[-1]) for quantile in wanted)
+        return between_levels(found, LEVELS, inside)
 
 
 def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
@@ -179,13 +180,3 @@ def _weighted_quantile(values: FloatArray, weights: FloatArray, quantile: float)
     order = np.argsort(values)
     reached = np.cumsum(weights[order], dtype=np.float64)
     return float(values[order][np.searchsorted(reached, quantile * reached[-1])])
-
-
-def _between_levels(correction: FloatArray, wanted: tuple[float, ...]) -> FloatArray:
-    normal = NormalDist()
-    learnt = np.array([normal.inv_cdf(level) for level in LEVELS])
-    asked = np.clip([normal.inv_cdf(level) for level in wanted], learnt[0], learnt[-1])
-    upper = np.clip(np.searchsorted(learnt, asked), 1, learnt.size - 1)
-    share = ((asked - learnt[upper - 1]) / (learnt[upper] - learnt[upper - 1])).astype(np.float32)
-    between: FloatArray = correction[..., upper - 1] + share * (correction[..., upper] - correction[..., upper - 1])
-    return between

@@ -20,6 +20,7 @@ from forecasting.grid import Int64Array, SlotGrid, floor_to_step
 from forecasting.holding_times import Float64Array, HoldingLaw, holding_law, recency
 from forecasting.load import BoolArray, Float32Array, LoadMatrix, Measure
 from forecasting.models.result import check_inputs, finish
+from forecasting.models.trust import BAND, COMPARED_S
 from forecasting.occupancy_law import occupancy_quantiles
 from forecasting.offered_load import Occupancy, from_arrivals, from_live_calls
 from forecasting.sources.events import Calls, arrivals_per_second, concurrency
@@ -29,9 +30,6 @@ _LEVELS = (*np.round(np.arange(0.05, 0.96, 0.05), 2).tolist(), 0.975, 0.99, 0.99
 """Quantiles of the arrivals that tell their mean and variance."""
 _ARRIVALS_STEP_S = 3600
 _SMOOTHED_S = 3600
-_CHECKED_S = (86400, 43200)
-"""How long before the issue the forecasts were made that the last day is compared with."""
-_CHECK_QUANTILES = (0.05, 0.95)
 _LIFT_KNOTS = np.concatenate([[0.0], np.geomspace(0.01, 1000.0, 31)])
 """Arrivals expected in a slot at which the lift of its peak is told."""
 _PRIOR_LIFT = 20.0
@@ -136,14 +134,14 @@ class TrainedFromCalls:
     ) -> tuple[Int64Array, Int64Array, Int64Array]:
         """Slots of the last day that were scored, above and below the band forecast for them: (series,) each."""
         scored = np.zeros((3, len(history.series)), dtype=np.int64)
-        half_a_day = max(1, _CHECKED_S[-1] // history.grid.step_s)
-        for back_s in _CHECKED_S:
+        half_a_day = max(1, COMPARED_S[-1] // history.grid.step_s)
+        for back_s in COMPARED_S:
             slots = history.grid.slots - back_s // history.grid.step_s
             if slots <= 0:
                 continue
             grid = SlotGrid(history.grid.start_s, history.grid.step_s, slots)
             before = LoadMatrix(history.measure, history.series, grid, history.values[:, :slots])
-            band = self._paths(before, calendars, grid.after(half_a_day), _CHECK_QUANTILES)
+            band = self._paths(before, calendars, grid.after(half_a_day), BAND)
             actual = history.values[:, slots : slots + half_a_day]
             # NaN is on neither side.
             scored += np.stack([~np.isnan(actual), actual > band[..., 1], actual < band[..., 0]]).sum(axis=2)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from forecasting.errors import ForecastInputError
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray
 from forecasting.models.boosted import BoostedLaw
@@ -117,15 +116,15 @@ def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int) -> FloatArray:
 class Centre:
     """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,).
 
-    `features` (series, origins, leads, features), `hour` and `weekday` (origins, leads) and `leads_s` (leads,) are what
-    trees read besides; None unless asked for.
+    `base` (series, origins, leads), `features` (series, origins, leads, features), `hour` and `weekday`, each
+    (origins, leads), and `leads_s` (leads,) are what trees read besides.
     """
 
     root: FloatArray
     spread: FloatArray
     horizon: Int64Array
     base: FloatArray
-    features: FloatArray | None
+    features: FloatArray
     hour: FloatArray
     weekday: Int64Array
     leads_s: Int64Array
@@ -150,8 +149,6 @@ class Centre:
     def context(self, at: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
         """What trees read at cells (series, origin, lead): in units of the spread, so that all sizes are alike."""
         _, origin, lead = at
-        if self.features is None:
-            raise ForecastInputError("the centre was made without the context of its cells")
         root, spread = self.root[at], self.spread[at]
         told = (
             self.leads_s[lead] / 3600,
@@ -184,15 +181,7 @@ class Centre:
         return between
 
 
-def centre(
-    seen: View,
-    correction: Correction,
-    spread: FloatArray,
-    origins: Int64Array,
-    leads: Int64Array,
-    *,
-    with_context: bool = False,
-) -> Centre:
+def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int64Array, leads: Int64Array) -> Centre:
     """Forecast the slots `leads` (leads,) after each origin (origins,); lead 0 is the first slot ahead."""
     layout = seen.past.layout
     targets = np.minimum(origins[:, None] + leads, layout.day.size - 1)
@@ -208,7 +197,7 @@ def centre(
         spread=width,
         horizon=horizon_class(leads_s),
         base=base,
-        features=features if with_context else None,
+        features=features,
         hour=(layout.time.slot_of_day[targets] * HOURS / layout.slots_per_day).astype(np.float32),
         weekday=layout.time.weekday[targets],
         leads_s=leads_s,

@@ -25,14 +25,12 @@ from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre
 from forecasting.models.result import check_inputs, finish, joined
 from forecasting.models.scale import counts_per_unit, poisson_rate, to_counts, to_root
 from forecasting.models.training import train
+from forecasting.models.trust import BAND, COMPARED_S
 from forecasting.models.week_layout import FloatArray
 
 _DAYS_KEPT = 10
 """Days of the profile before the issue that a forecast and its check of the last day read."""
-_CHECKED_S = (86400, 43200)
-"""How long before the issue the forecasts were made that the last day is compared with."""
-_CHECKED_SLOTS = 24
-_CHECK_QUANTILES = (0.05, 0.95)
+_COMPARED_SLOTS = 24
 _THREADS = 2
 """Chunks that are computed at once: arithmetic over arrays leaves the interpreter free for another."""
 
@@ -117,7 +115,7 @@ class TrainedSeasonalProfile:
             until_now=True,
         )
         ahead = np.arange(horizon.slots, dtype=np.int64) + (horizon.start_s - history.grid.end_s) // step_s
-        path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), ahead, with_context=True)
+        path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), ahead)
         counts = self._quantiles(path, series, quantiles)
         return counts[:, 0] / np.float32(per_unit), self._check(seen, series, roots)
 
@@ -139,14 +137,14 @@ class TrainedSeasonalProfile:
         """Slots of the last day that were scored, above and below the band that was forecast for them: (3, series)."""
         slots, step_s = roots.shape[1], seen.past.layout.step_s
         back = np.array(
-            [slots - seconds // step_s for seconds in _CHECKED_S if slots * step_s > seconds], dtype=np.int64
+            [slots - seconds // step_s for seconds in COMPARED_S if slots * step_s > seconds], dtype=np.int64
         )
         if back.size == 0:
             return np.zeros((3, roots.shape[0]), dtype=np.int64)
-        half_a_day = max(1, 43200 // step_s)
-        leads = np.unique(np.linspace(0, half_a_day - 1, _CHECKED_SLOTS).astype(np.int64))
+        half_a_day = max(1, COMPARED_S[-1] // step_s)
+        leads = np.unique(np.linspace(0, half_a_day - 1, _COMPARED_SLOTS).astype(np.int64))
         path = centre(seen, self.learnt.correction, series.spread, back, leads)
-        band = path.quantiles(self.learnt.residuals, _CHECK_QUANTILES)
+        band = path.quantiles(self.learnt.residuals, BAND)
         actual = roots[:, np.minimum(back[:, None] + leads, slots - 1)]
         known = ~np.isnan(actual)
         return np.stack(

@@ -72,19 +72,24 @@ class ResidualLaw:
 
     def quantiles(self, horizon: Int64Array, level: Int64Array, wanted: tuple[float, ...]) -> FloatArray:
         """Scaled residual quantiles, shape (*broadcast of horizon classes and levels, wanted)."""
-        scaled: FloatArray = _between_levels(self.table, wanted)[HORIZON_GROUPS[horizon], level]
+        # Further out, never back.
+        lines = np.maximum.accumulate(between_levels(self.table, LEVELS, wanted), axis=-1)
+        scaled: FloatArray = lines[HORIZON_GROUPS[horizon], level]
         return scaled
 
 
-def _between_levels(table: FloatArray, wanted: tuple[float, ...]) -> FloatArray:
+def between_levels(table: FloatArray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:
+    """Quantiles that are not in a table (…, levels), straight lines on the normal law's scale: shape (…, wanted).
+
+    Outside the table's levels its last line goes on.
+    """
     normal = NormalDist()
-    learnt = np.array([normal.inv_cdf(level) for level in LEVELS])
+    learnt = np.array([normal.inv_cdf(level) for level in levels])
     asked = np.array([normal.inv_cdf(level) for level in wanted])
     upper = np.clip(np.searchsorted(learnt, asked), 1, learnt.size - 1)
     share = ((asked - learnt[upper - 1]) / (learnt[upper] - learnt[upper - 1])).astype(np.float32)
-    # Outside the learnt levels the line goes on: further out, never back.
     between: FloatArray = table[..., upper - 1] + share * (table[..., upper] - table[..., upper - 1])
-    return np.maximum.accumulate(between, axis=-1)
+    return between
 
 
 class ResidualCounts:

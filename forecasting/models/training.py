@@ -221,7 +221,7 @@ def _residual_rows(
 ) -> ResidualRows:
     """The scaled residuals of ordinary days that were observed, with what was known at their origins."""
     slots = roots.shape[1]
-    path = centre(seen, correction, spread, replay.origins, replay.leads, with_context=True)
+    path = centre(seen, correction, spread, replay.origins, replay.leads)
     scaled = (replay.observed(roots) - path.root) / path.spread
     kept = ~(np.isnan(scaled) | seen.past.special[:, replay.targets(slots)])
     series, origin, lead = np.nonzero(kept)

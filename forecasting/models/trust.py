@@ -20,6 +20,10 @@ _OLD_AFTER_SLOTS = 3
 _ENOUGH_SCORED = 12
 _JUDGED_FROM_S = 3 * _DAY_S
 """Younger, the forecasts that the last day is compared with had no day to learn from themselves."""
+COMPARED_S = (86400, 43200)
+"""How long before the issue the forecasts were made that the last day is compared with: each covers half of it."""
+BAND = (0.05, 0.95)
+"""The lines that the last day should lie between."""
 _MAY_LIE_ABOVE = 0.3
 _MAY_LIE_BELOW = 0.5
 

@@ -171,13 +171,15 @@ def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
     horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
     gone = frozenset(name for name, has in zip(history.series, departed(history), strict=True) if has)
     left = fleet_sums(history, _without(request.members, gone))
+    # The charts keep the past of who left.
+    seen = fleet_sums(history, request.members) if gone else left
     plain = CivilCalendar()
     calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
     fleets = _forecast(known, "fleets", left, [request.fleet_calendars[name] for name in left.series], horizon)
     return Forecasts(
         _forecast(known, "tenants", history, calendars, horizon),
         with_announced(fleets, history, request.members, request.fleet_calendars, request.announced),
-        _newest(fleet_sums(history, request.members), CHART_LOOK_BACK_S),
+        _newest(seen, CHART_LOOK_BACK_S),
         gone,
     )
 

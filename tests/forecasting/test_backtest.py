@@ -7,13 +7,14 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from forecasting.backtest import Subset, backtest, default_window_s
+from forecasting.backtest import Subset, backtest
 from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
 from forecasting.forecast import QUANTILES
 from forecasting.grid import SlotGrid
 from forecasting.models import MODELS
 from forecasting.models.seasonal_naive import SeasonalNaive
+from forecasting.origins import default_window_s
 from forecasting.peers import PEERS
 from tests.forecasting.histories import DAY_S, HOUR_S, at_local, days_before, matrix, office
 

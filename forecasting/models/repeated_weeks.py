@@ -1,0 +1,115 @@
+"""Models that say what past weeks were: a path taken from them, and quantiles from its own residuals.
+
+A baseline is a fair opponent only when its width is learnt as well as that of the model it is measured against. So what
+repeats weeks differs in the path alone; spread and residual law are made here, and know no horizon: a copy of the past
+is as old at every lead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from forecasting.calendar import CivilCalendar
+from forecasting.forecast import QuantileForecast
+from forecasting.grid import Int64Array, SlotGrid
+from forecasting.load import LoadMatrix
+from forecasting.models.chunks import Chunk, chunks_of
+from forecasting.models.result import check_inputs, finish, joined
+from forecasting.models.scale import counts_per_unit, to_counts
+from forecasting.models.spread import HOURS, ResidualCounts, hour_of_day, hourly_spread, level_class
+from forecasting.models.week_layout import FloatArray, WeekLayout
+
+_ONE_HORIZON = np.zeros(1, dtype=np.int64)
+_WEEKS_OF_RESIDUALS = 4
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeated:
+    """What past weeks say of a chunk's series, all on the root scale.
+
+    `weekly` (series, weeks, slots_per_week) is what was seen, `before` of the same shape each week as it was forecast
+    from those before it, NaN where nothing was known. `any_day` (series, slots_per_day) stands in where a weekday is
+    new, `typical` (series,) where the time of day is.
+    """
+
+    weekly: FloatArray
+    before: FloatArray
+    any_day: FloatArray
+    typical: FloatArray
+
+
+Repeat = Callable[[WeekLayout, FloatArray, float], Repeated]
+"""Reads a chunk's loads (series, slots of history); the number is their factor to events per slot."""
+
+
+def forecast_repeated(
+    name: str,
+    repeat: Repeat,
+    history: LoadMatrix,
+    calendars: Sequence[CivilCalendar],
+    horizon: SlotGrid,
+    quantiles: tuple[float, ...],
+) -> QuantileForecast:
+    """The forecast of a model of this name that repeats weeks so; see `Forecaster`.
+
+    Raises:
+        ForecastInputError: grids, calendars or quantiles do not fit.
+    """
+    check_inputs(history, calendars, horizon)
+    values = np.zeros((len(history.series), horizon.slots, len(quantiles)), dtype=np.float32)
+    if history.grid.slots and horizon.slots:
+        per_unit = counts_per_unit(history.measure, history.grid.step_s)
+        chunks = list(chunks_of(calendars, joined(history.grid, horizon)))
+        paths = np.empty(values.shape[:2], dtype=np.float32)
+        spread = np.empty((len(history.series), HOURS), dtype=np.float32)
+        residuals = ResidualCounts()
+        for chunk in chunks:
+            repeated = repeat(chunk.layout, history.values[chunk.rows], per_unit)
+            paths[chunk.rows] = _path(chunk, repeated, horizon.slots)
+            spread[chunk.rows] = _spread(chunk, repeated, residuals)
+        law = residuals.law()
+        for chunk in chunks:
+            path = paths[chunk.rows]
+            hours = _hours(chunk, chunk.layout.time.slot_of_day[-horizon.slots :])
+            scaled = law.quantiles(_ONE_HORIZON, level_class(path), quantiles)
+            roots = path[..., None] + spread[chunk.rows][:, hours, None] * scaled
+            values[chunk.rows] = to_counts(roots) / np.float32(per_unit)
+    return finish(history, horizon, quantiles, values, name)
+
+
+def _hours(chunk: Chunk, slot_of_day: Int64Array) -> Int64Array:
+    return hour_of_day(slot_of_day, chunk.layout.slots_per_day)
+
+
+def _path(chunk: Chunk, repeated: Repeated, slots: int) -> FloatArray:
+    """The forecast roots (series, slots of horizon)."""
+    layout, before = chunk.layout, repeated.before
+    path = before.reshape(before.shape[0], -1)[:, layout.cell[-slots:]]
+    path = np.where(np.isnan(path), repeated.any_day[:, layout.time.slot_of_day[-slots:]], path)
+    filled: FloatArray = np.where(np.isnan(path), repeated.typical[:, None], path)
+    return filled
+
+
+def _spread(chunk: Chunk, repeated: Repeated, residuals: ResidualCounts) -> FloatArray:
+    """The spread by hour (series, 24) over the newest weeks; their residuals are added to the counts."""
+    newest = slice(-_WEEKS_OF_RESIDUALS - 1, None)
+    forecast = repeated.before[:, newest].reshape(repeated.before.shape[0], -1)
+    residual = repeated.weekly[:, newest].reshape(forecast.shape) - forecast
+    slots_per_day = chunk.layout.slots_per_day
+    hours = _hours(chunk, np.tile(np.arange(slots_per_day), forecast.shape[1] // slots_per_day))
+    alike = np.ones(forecast.shape[1], dtype=np.float32)
+    spread = hourly_spread(residual, hours, alike, repeated.typical)
+    residuals.add(residual / spread[:, hours], _ONE_HORIZON, level_class(forecast), alike)
+    return spread
+
+
+def mean_of_known(values: FloatArray, axis: int | tuple[int, ...]) -> FloatArray:
+    """The mean of what is known along the axes, NaN where nothing is."""
+    known = ~np.isnan(values)
+    total = np.where(known, values, np.float32(0.0)).sum(axis=axis, dtype=np.float64)
+    count = known.sum(axis=axis)
+    mean: FloatArray = np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    return mean
