@@ -10,10 +10,10 @@ PYTEST_ARGS ?=
 # No options of this machine (index, folders of wheels) belong into a lock: versions and hashes say all.
 LOCK := $(BIN)/pip-compile -q --no-emit-options --generate-hashes --strip-extras --allow-unsafe
 
-.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e e2e-stores bench-rig
+.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e e2e-stores bench-rig model-check model-check-deep
 
 help: ## Show the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements-dev.lock pyproject.toml tools/make_venv.sh
 	PYTHON=$(PYTHON) tools/make_venv.sh $(VENV)
@@ -26,6 +26,12 @@ run: $(READY) ## Start the demo: a fleet sized ahead of its morning peak, with a
 
 test: $(READY) ## Run every test that needs no control plane (real Prometheus included)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+model-check: $(READY) ## Step the retirement protocol through every order of events of small worlds
+	$(BIN)/python -m tools.model_check
+
+model-check-deep: $(READY) ## The same with more pods, calls and faults (a night)
+	$(BIN)/python -m tools.model_check --deep
 
 rig-build: $(READY) ## Build the programs of the rig that the cache lacks (needs Go and root once)
 	$(BIN)/python -m tests.rig build
