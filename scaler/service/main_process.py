@@ -61,7 +61,8 @@ class Service:
         self._configuration = configuration
         self._adapter = parts.adapter
         self._policies = policies
-        self._pool = WorkerPool(configuration.workers, configuration.log.level, configuration.log.format)
+        log = configuration.log
+        self._pool = WorkerPool(configuration.workers, log.level, log.format, configuration.dask_scheduler)
         self._histories = Histories(parts.clock, self._pool, configuration.archive_url, parts.opener, self._may_archive)
         self._plan_book = PlanKeeper(configuration.state)
         self._replication = Replication(configuration, parts.lease, parts.clock, policies, self._plan_book)

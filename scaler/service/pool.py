@@ -32,8 +32,8 @@ class WorkerError(CalltideError):
 class _Worker:
     """One process that is made again when it dies."""
 
-    def __init__(self, log_level: str, log_format: str) -> None:
-        self._log = (log_level, log_format)
+    def __init__(self, log_level: str, log_format: str, dask_scheduler: str | None) -> None:
+        self._arguments = (log_level, log_format, dask_scheduler)
         self._process: ProcessPoolExecutor | None = None
         self._pause_s = FIRST_PAUSE_S
         self._start_again_s = 0.0
@@ -45,7 +45,7 @@ class _Worker:
             if time.monotonic() < self._start_again_s:
                 raise WorkerError("the worker process died and starts again after a pause")
             context = multiprocessing.get_context("spawn")
-            self._process = ProcessPoolExecutor(1, context, start_worker, self._log)
+            self._process = ProcessPoolExecutor(1, context, start_worker, self._arguments)
         process = self._process
         try:
             result = await asyncio.wrap_future(process.submit(task, *args, **kwargs))
@@ -92,9 +92,9 @@ class WorkerPool:
     Beside them there is one more process for work that takes long and may wait, which exists only while it has some.
     """
 
-    def __init__(self, workers: int, log_level: str, log_format: str) -> None:
-        self._workers = [_Worker(log_level, log_format) for _ in range(workers)]
-        self._apart = _Worker(log_level, log_format)
+    def __init__(self, workers: int, log_level: str, log_format: str, dask_scheduler: str | None = None) -> None:
+        self._workers = [_Worker(log_level, log_format, dask_scheduler) for _ in range(workers)]
+        self._apart = _Worker(log_level, log_format, dask_scheduler)
         self._tasks_apart = 0
 
     async def run(

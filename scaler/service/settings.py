@@ -46,10 +46,17 @@ def _listen_address(text: str) -> str:
     return text
 
 
+def _scheduler_address(text: str) -> str:
+    if re.fullmatch(r"(tcp|tls)://([^\s/:\[\]]+|\[[0-9a-fA-F:]+\]):\d{1,5}", text) is None:
+        raise ValueError(f"{text!r} is no address of a Dask scheduler; write it like 'tcp://dask-scheduler:8786'")
+    return text
+
+
 FromEnvironment = Annotated[str, BeforeValidator(_expanded)]
 """A text that may hold `${NAME}`: what differs between replicas that share one file."""
 
 ListenAddress = Annotated[FromEnvironment, AfterValidator(_listen_address)]
+SchedulerAddress = Annotated[FromEnvironment, AfterValidator(_scheduler_address)]
 
 
 class KubernetesFleets(SettingsModel):
@@ -201,6 +208,8 @@ class Configuration(SettingsModel):
     """Pods that all fleets together may launch for their forecasts in one step of 15 s; unlimited when left out."""
     workers: int = Field(1, ge=1, le=64)
     """Processes for forecasts and backtests."""
+    dask_scheduler: SchedulerAddress | None = None
+    """Address of the scheduler of a Dask cluster that computes forecasts; the workers do it alone when left out."""
     log: LogSettings = LogSettings()
     """How the service logs."""
 
