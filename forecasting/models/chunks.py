@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from forecasting.calendar import CivilCalendar
-from forecasting.civil_time import Int8Array, day_types, weekend_of
+from forecasting.civil_time import EPOCH, DayType, Int8Array, SpecialDay, special_days, weekend_of
 from forecasting.grid import Int64Array, SlotGrid
-from forecasting.models.week_layout import WeekLayout, week_layout
+from forecasting.load import LoadMatrix
+from forecasting.models.week_layout import FloatArray, WeekLayout, week_layout
 
-_CELLS = 2_000_000
+CELLS = 2_000_000
 """Cells of one array of a chunk: 8 MB in float32, so that the dozen arrays of a computation stay near the caches."""
 
 
@@ -20,7 +21,10 @@ _CELLS = 2_000_000
 class Chunk:
     """Some series of one layout. `rows` (series,) are their places among all; `kinds` (series, days) their day types.
 
-    `weekend` are the weekdays of rest in the country, the principal one last.
+    `weekend` are the weekdays of rest in the country, the principal one last. `which` (series, days) says which of
+    `special` a day is, the first of them for an ordinary one. `likes` are places among the series with days (counted
+    since 1970-01-01) as which one of their events, past or to come, is to go. `announced` says that closures or events
+    may be to come.
     """
 
     rows: Int64Array
@@ -28,15 +32,41 @@ class Chunk:
     kinds: Int8Array
     weekend: tuple[int, ...]
     country: str | None
+    which: Int64Array
+    special: tuple[SpecialDay, ...]
+    likes: tuple[tuple[int, int], ...]
+    announced: bool
 
     @property
     def may_be_special(self) -> bool:
-        """Whether any day of any series is a holiday, an event or a closure."""
-        return bool(self.kinds.any())
+        """Whether any day of any series, also one to come, may not be ordinary."""
+        return self.announced or bool(self.kinds.any())
 
     def every(self, nth: int) -> Chunk:
         """The chunk with every nth series only."""
-        return replace(self, rows=self.rows[::nth], kinds=self.kinds[::nth])
+        likes = tuple((place // nth, day) for place, day in self.likes if place % nth == 0)
+        return replace(self, rows=self.rows[::nth], kinds=self.kinds[::nth], which=self.which[::nth], likes=likes)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Part:
+    """A chunk with its own rows of the history: all of it that a computation elsewhere has to be given.
+
+    `load` has shape (series, slots) on the grid `grid`, NaN where nothing was observed.
+    """
+
+    chunk: Chunk
+    grid: SlotGrid
+    load: FloatArray
+
+    @classmethod
+    def of(cls, chunk: Chunk, history: LoadMatrix) -> Part:
+        """The rows of the history that are the chunk's."""
+        return cls(chunk, history.grid, history.values[chunk.rows])
+
+    def every(self, nth: int) -> Part:
+        """The part with every nth series only."""
+        return Part(self.chunk.every(nth), self.grid, self.load[::nth])
 
 
 def chunks_of(calendars: Sequence[CivilCalendar], grid: SlotGrid) -> Iterator[Chunk]:
@@ -55,11 +85,24 @@ def chunks_of(calendars: Sequence[CivilCalendar], grid: SlotGrid) -> Iterator[Ch
     every = tuple(distinct)
     for (time_zone, country), members in alike.items():
         layout = week_layout(time_zone, grid)
-        kinds = np.zeros((len(every), layout.weeks * 7), dtype=np.int8)
+        labels = {SpecialDay(DayType.ORDINARY): 0}
+        labelled = np.zeros((len(every), layout.weeks * 7), dtype=np.int64)
         for index in members:
-            kinds[index] = day_types(every[index], layout.first_day, layout.weeks * 7)
+            for day, special in special_days(every[index], layout.first_day, layout.weeks * 7).items():
+                labelled[index, day] = labels.setdefault(special, len(labels))
+        kind_of = np.array([special.kind for special in labels], dtype=np.int8)
+        announced = any(every[index].announces for index in members)
         rows = np.flatnonzero(np.isin(which, members))
-        size = max(1, _CELLS // (layout.weeks * layout.slots_per_week))
+        size = max(1, CELLS // (layout.weeks * layout.slots_per_week))
         for start in range(0, rows.size, size):
             part = rows[start : start + size]
-            yield Chunk(part, layout, kinds[which[part]], weekend_of(country), country)
+            days = labelled[which[part]]
+            likes = _likes([every[index] for index in which[part]]) if announced else ()
+            yield Chunk(
+                part, layout, kind_of[days], weekend_of(country), country, days, tuple(labels), likes, announced
+            )
+
+
+def _likes(calendars: Sequence[CivilCalendar]) -> tuple[tuple[int, int], ...]:
+    named = ((place, event.like) for place, calendar in enumerate(calendars) for event in calendar.sized_events)
+    return tuple(dict.fromkeys((place, (like - EPOCH).days) for place, like in named if like is not None))

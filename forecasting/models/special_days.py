@@ -1,42 +1,68 @@
 """Holidays, events and closures: days that break the weekly habit and must not teach it anything.
 
 They are taken out before the weekly profile is learnt, so neither the day itself nor its echo a week later misleads.
-A holiday to come lies between the ordinary weekday and the day of rest; how near to the latter is learnt from the
-holidays seen so far, first over all series of a country, then shrunk to the series: a bank closes, a hospital does not.
+What they do instead is learnt apart, from those seen so far: holidays with their eves and bridges in
+`holiday_effects`, events and closures in `event_effects`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from forecasting.civil_time import DayType, Int8Array
 from forecasting.grid import Int64Array
-from forecasting.models.scale import ZERO
+from forecasting.models.chunks import Chunk
+from forecasting.models.event_effects import LikeDays, closure_levels, event_shifts, like_days, resized
+from forecasting.models.holiday_effects import HolidayEffects, learn_holidays, own_effects
+from forecasting.models.holiday_evidence import DaySums, HolidayEvidence, PublicDay
 from forecasting.models.week_layout import FloatArray
 
-_PRIOR_WEIGHT = 0.8
-"""A holiday that nothing is known of: mostly a day of rest."""
-_PRIOR_DAYS = 1.5
-"""How many holidays of its own a series must have had to count as much as all others together."""
-_LARGEST_WEIGHT = 1.3
-_HOLIDAY_DOUBT = np.float32(0.4)
-"""Standard deviation of the nearness to the day of rest from one holiday to the next."""
-_EVENT_DOUBT = np.float32(0.1)
+_EVENT_DOUBT, _SIZED_DOUBT = np.float32(0.1), np.float32(0.05)
+"""Standard deviations of the root of an event, as shares of it: one of unknown size, and one whose size was stated."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpecialDays:
-    """What special days do to each series. Each of shape (series,); the last two are roots."""
+    """What special days do to each series. The shift on events and the level on closures, (series,), are roots."""
 
-    rest_weight: FloatArray
+    holidays: HolidayEffects
     event_shift: FloatArray
     closure_level: FloatArray
+    likes: LikeDays
 
     def rows(self, rows: Int64Array) -> SpecialDays:
         """The same for some of the series."""
-        return SpecialDays(self.rest_weight[rows], self.event_shift[rows], self.closure_level[rows])
+        return SpecialDays(
+            self.holidays.rows(rows), self.event_shift[rows], self.closure_level[rows], self.likes.rows(rows)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpecialEvidence:
+    """What the special days of a chunk have said. Arrays are over the chunk's series, `rows` (series,) among all."""
+
+    rows: Int64Array
+    country: str | None
+    holidays: HolidayEvidence
+    event_shift: FloatArray
+    closure_level: FloatArray
+    likes: LikeDays
+
+    @classmethod
+    def of(cls, chunk: Chunk, weekly: FloatArray, level: FloatArray) -> SpecialEvidence:
+        """From roots, and their ordinary level, both (series, weeks, slots_per_week)."""
+        return cls(
+            chunk.rows,
+            chunk.country,
+            _holiday_evidence(chunk, weekly, level),
+            event_shifts(weekly, level, chunk.kinds),
+            closure_levels(weekly, level, chunk.kinds),
+            like_days(weekly, level, chunk.layout, chunk.likes, chunk.rows),
+        )
 
 
 def without_special_days(weekly: FloatArray, kinds: Int8Array) -> FloatArray:
@@ -47,29 +73,85 @@ def without_special_days(weekly: FloatArray, kinds: Int8Array) -> FloatArray:
     return np.where((kinds > 0)[:, :, None], np.float32(np.nan), by_day).reshape(weekly.shape)
 
 
+def learn_special_days(evidence: Sequence[SpecialEvidence], series: int) -> SpecialDays:
+    """Put together what all chunks have said, for so many series: pooled by country, shrunk to each series."""
+    pooled: dict[PublicDay, DaySums] = {}
+    for part in evidence:
+        for day, sums in part.holidays.pooled.items():
+            pooled[day] = pooled[day] + sums if day in pooled else sums
+    effects = learn_holidays(pooled, (part.country for part in evidence), series)
+    shift, closed = np.zeros((2, series), dtype=np.float32)
+    for part in evidence:
+        of_country = effects.known[part.country, DayType.HOLIDAY, ""]
+        effects.own[part.rows] = own_effects(part.holidays, of_country)
+        shift[part.rows], closed[part.rows] = part.event_shift, part.closure_level
+    return SpecialDays(effects, shift, closed, LikeDays.joined([part.likes for part in evidence]))
+
+
 def place_special_days(
-    level: FloatArray, kinds: Int8Array, rest_day: int, special: SpecialDays
+    level: FloatArray, chunk: Chunk, first_week: int, special: SpecialDays
 ) -> tuple[FloatArray, FloatArray | None]:
     """The profile with special days in place, and the doubt that they add to it (None where there are none).
 
-    `level` (series, weeks, slots_per_week) and `kinds` (series, weeks × 7) are of the same weeks; the doubt is a
-    standard deviation on the root scale, of the level's shape.
+    `level` (series, weeks, slots_per_week) holds the chunk's weeks from `first_week` on; the doubt is a standard
+    deviation on the root scale, of the level's shape.
     """
+    which = chunk.which[:, first_week * 7 :]
+    kinds = chunk.kinds[:, first_week * 7 :]
     if not kinds.any():
         return level, None
     by_day = level.reshape(*kinds.shape, -1).copy()
     doubt = np.zeros_like(by_day)
-    rest = _rest_profile(level, rest_day)
-    rows, days = np.nonzero(kinds == DayType.HOLIDAY)
-    towards_rest = np.nan_to_num(rest[rows, days // 7] - by_day[rows, days])
-    doubt[rows, days] = _HOLIDAY_DOUBT * np.abs(towards_rest)
-    by_day[rows, days] += special.rest_weight[rows, None] * towards_rest
+    rest = _rest_profile(level, chunk.weekend[-1])
+    rows, days, public, of_public = _public_days(chunk, first_week)
+    if rows.size:
+        effects = [(day.kind, special.holidays.effect(day)) for day in public]
+        shift, doubt[rows, days] = special.holidays.shift_and_doubt(
+            by_day[rows, days], rest[rows, days // 7], rows, effects, of_public
+        )
+        by_day[rows, days] += shift
     rows, days = np.nonzero(kinds == DayType.EVENT)
     doubt[rows, days] = _EVENT_DOUBT * np.nan_to_num(by_day[rows, days])
     by_day[rows, days] += special.event_shift[rows, None]
+    for label in np.unique(which[kinds == DayType.SIZED_EVENT]):
+        rows, days = np.nonzero(which == label)
+        by_day[rows, days], doubt[rows, days] = _sized(by_day[rows, days], rows, chunk, label, special)
     rows, days = np.nonzero(kinds == DayType.CLOSURE)
     by_day[rows, days] = special.closure_level[rows, None]
     return by_day.reshape(level.shape), doubt.reshape(level.shape)
+
+
+def _sized(
+    ordinary: FloatArray, rows: Int64Array, chunk: Chunk, label: int, special: SpecialDays
+) -> tuple[FloatArray, FloatArray]:
+    """Roots (days, slots_per_day) of an event of stated size and their doubt; `rows` (days,) says whose."""
+    event = chunk.special[label]
+    if event.factor is not None:
+        sized = resized(ordinary, np.float32(event.factor))
+        return sized, _SIZED_DOUBT * np.nan_to_num(sized)
+    # Without an example the size is as good as not stated.
+    sized = ordinary + special.event_shift[rows, None]
+    doubt = _EVENT_DOUBT * np.nan_to_num(ordinary)
+    if event.like is None:
+        return sized, doubt
+    found, ratio = special.likes.of(rows, event.like)
+    sized[found] = resized(ordinary[found], ratio)
+    doubt[found] = _SIZED_DOUBT * np.nan_to_num(sized[found])
+    return sized, doubt
+
+
+def _public_days(chunk: Chunk, first_week: int) -> tuple[Int64Array, Int64Array, list[PublicDay], npt.NDArray[np.intp]]:
+    """Cells (series, day since the week) that are holidays or beside them: rows, days, the distinct ones, and which."""
+    kinds = chunk.kinds[:, first_week * 7 :]
+    rows, days = np.nonzero((kinds > DayType.ORDINARY) & (kinds <= DayType.HOLIDAY))
+    labels = chunk.which[rows, first_week * 7 + days]
+    distinct, which = np.unique(labels * kinds.shape[1] + days, return_inverse=True)
+    public = []
+    for label, day in zip(*divmod(distinct, kinds.shape[1]), strict=True):
+        special = chunk.special[label]
+        local_day = chunk.layout.first_day + first_week * 7 + int(day)
+        public.append(PublicDay(chunk.country, special.kind, special.name, local_day))
+    return rows, days, public, which
 
 
 def _rest_profile(level: FloatArray, rest_day: int) -> FloatArray:
@@ -78,69 +160,15 @@ def _rest_profile(level: FloatArray, rest_day: int) -> FloatArray:
     return level[:, :, rest_day * slots_per_day : (rest_day + 1) * slots_per_day]
 
 
-def holiday_evidence(
-    weekly: FloatArray, level: FloatArray, kinds: Int8Array, rest_day: int
-) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """How near to the day of rest the holidays so far were.
-
-    Sums over their slots, each (series,): deviation from the weekday times the way to the day of rest, that way
-    squared, and the number of holidays. The ratio of the first two is the regression through the origin.
-    """
-    shape = (*kinds.shape, -1)
-    rows, days = np.nonzero(kinds == DayType.HOLIDAY)
-    ordinary = level.reshape(shape)[rows, days]
-    towards_rest = _rest_profile(level, rest_day)[rows, days // 7] - ordinary
-    seen = weekly.reshape(shape)[rows, days] - ordinary
-    known = ~(np.isnan(seen) | np.isnan(towards_rest))
-    series = kinds.shape[0]
-
-    def per_series(values: FloatArray) -> FloatArray:
-        return np.bincount(rows, weights=values, minlength=series).astype(np.float32)
-
-    return (
-        per_series(np.where(known, seen * towards_rest, 0).sum(axis=1)),
-        per_series(np.where(known, towards_rest * towards_rest, 0).sum(axis=1)),
-        per_series(known.any(axis=1).astype(np.float32)),
+def _holiday_evidence(chunk: Chunk, weekly: FloatArray, level: FloatArray) -> HolidayEvidence:
+    rows, days, public, which = _public_days(chunk, 0)
+    shape = (*chunk.kinds.shape, -1)
+    return HolidayEvidence.of(
+        weekly.reshape(shape)[rows, days],
+        level.reshape(shape)[rows, days],
+        _rest_profile(level, chunk.weekend[-1])[rows, days // 7],
+        rows,
+        chunk.rows.size,
+        public,
+        which,
     )
-
-
-def rest_weights(products: FloatArray, squares: FloatArray, days: FloatArray, slots_per_day: int) -> FloatArray:
-    """How much of the way to the day of rest each series goes on a holiday, shape (series,).
-
-    Pooled over the given series (of one country) and shrunk to each: a slot's own noise has variance 1 on this scale,
-    so a day weighs by how far its day of rest lies from its weekday.
-    """
-    most, total = float(days.max(initial=0)), float(squares.sum(dtype=np.float64))
-    a_day = total / most if most else 1.0
-    pooled = (float(products.sum(dtype=np.float64)) + a_day * _PRIOR_WEIGHT) / max(total + a_day, 1e-9)
-    pooled = min(max(pooled, 0.0), _LARGEST_WEIGHT)
-    strength = _PRIOR_DAYS * squares / np.maximum(days, 1) + slots_per_day
-    weights = np.clip((products + strength * pooled) / (squares + strength), 0.0, _LARGEST_WEIGHT)
-    return weights.astype(np.float32)
-
-
-def event_shifts(weekly: FloatArray, level: FloatArray, kinds: Int8Array) -> FloatArray:
-    """Mean deviation from the ordinary day on the events so far, shrunk by one unremarkable day. Shape (series,)."""
-    deviation = (weekly - level).reshape(*kinds.shape, -1)
-    mean, days = _daily_mean(np.where((kinds == DayType.EVENT)[:, :, None], deviation, np.float32(np.nan)))
-    shift: FloatArray = mean * days / (days + 1)
-    return shift.astype(np.float32)
-
-
-def closure_levels(weekly: FloatArray, level: FloatArray, kinds: Int8Array) -> FloatArray:
-    """Root of the load on a closed day: as on the closures so far, else as in the stillest tenth. Shape (series,)."""
-    closed = (kinds == DayType.CLOSURE)[:, :, None]
-    mean, days = _daily_mean(np.where(closed, weekly.reshape(*kinds.shape, -1), np.float32(np.nan)))
-    newest = np.sort(level[:, -1], axis=1)
-    known = (~np.isnan(newest)).sum(axis=1)
-    stillest = newest[np.arange(newest.shape[0]), np.maximum(known - 1, 0) // 10]
-    levels: FloatArray = np.where(days > 0, mean, np.nan_to_num(stillest, nan=ZERO))
-    return levels.astype(np.float32)
-
-
-def _daily_mean(by_day: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean over all known cells and the number of days with any, of (series, days, slots)."""
-    known = ~np.isnan(by_day)
-    total = np.where(known, by_day, np.float32(0.0)).sum(axis=(1, 2), dtype=np.float64)
-    mean = total / np.maximum(known.sum(axis=(1, 2)), 1)
-    return mean.astype(np.float32), known.any(axis=2).sum(axis=1).astype(np.float32)

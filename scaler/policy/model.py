@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from forecasting.sources.protocol import SlotStatistic
 from scaler.policy.durations import format_duration
+from scaler.policy.effects import EventEffect, factor_of, is_closed, like_of
 from scaler.policy.fields import (
     Cron,
     Day,
@@ -82,8 +83,8 @@ class HistorySpec(PolicyModel):
 Label = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class CalendarEvent(PolicyModel):
-    """A local day, or a run of days, that follows no weekly habit."""
+class CalendarDays(PolicyModel):
+    """A local day, or a run of days, without business."""
 
     name: Label = Field(examples=["Company outing"])
     """What happens, for the explanation."""
@@ -100,9 +101,41 @@ class CalendarEvent(PolicyModel):
 
     @property
     def days(self) -> tuple[date, ...]:
-        """Every local day of the event."""
+        """Every local day of it."""
         last = self.last or self.first
         return tuple(self.first + timedelta(days=n) for n in range((last - self.first).days + 1))
+
+
+class CalendarEvent(CalendarDays):
+    """A local day, or a run of days, that follows no weekly habit."""
+
+    effect: EventEffect | None = Field(None, examples=["+40 %"])
+    """How large each of its days will be, if somebody knows.
+
+    `+40 %` or `-15 %` of the ordinary day; `like 2025-11-28`, as that day went beside its own ordinary level; `closed`.
+    Left out, or where the history does not reach back to the day it is like, it goes as earlier events did.
+    """
+
+    @model_validator(mode="after")
+    def _is_like_an_earlier_day(self) -> Self:
+        if self.like is not None and self.like >= self.first:
+            raise FieldsError(f"{self.like} does not lie before 'from' {self.first}; name an earlier day", "effect")
+        return self
+
+    @property
+    def factor(self) -> float | None:
+        """Its load as a multiple of the ordinary day's, where that is stated."""
+        return factor_of(self.effect)
+
+    @property
+    def like(self) -> date | None:
+        """The earlier day as which it is to go, where one is named."""
+        return like_of(self.effect)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether there will be no business."""
+        return is_closed(self.effect)
 
 
 @lru_cache(maxsize=1)
@@ -139,7 +172,7 @@ class CalendarSpec(PolicyModel):
     """Public holidays."""
     events: tuple[CalendarEvent, ...] = Field((), max_length=1000)
     """Days that follow no weekly habit."""
-    closures: tuple[CalendarEvent, ...] = Field((), max_length=1000)
+    closures: tuple[CalendarDays, ...] = Field((), max_length=1000)
     """Days without business."""
 
 

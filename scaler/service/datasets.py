@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from forecasting.announced import AnnouncedTenant
 from forecasting.archive import DatasetKey
-from forecasting.calendar import CivilCalendar
+from forecasting.calendar import CivilCalendar, SizedEvent
 from forecasting.load import Measure
 from forecasting.sources.protocol import HistoryQuery
 from scaler.core.fleets import FleetKey
@@ -55,12 +55,15 @@ class DatasetUse:
 
 def civil_calendar(spec: CalendarSpec) -> CivilCalendar:
     """A policy's calendar in the words of the forecasting room."""
+    closed = [event for event in spec.events if event.is_closed]
+    sized = [event for event in spec.events if event.factor is not None or event.like is not None]
     return CivilCalendar(
         time_zone=spec.time_zone,
         country=spec.holidays.country if spec.holidays else None,
         subdivision=spec.holidays.subdivision if spec.holidays else None,
-        closures=tuple(day for closure in spec.closures for day in closure.days),
-        events=tuple(day for event in spec.events for day in event.days),
+        closures=tuple(day for days in (*spec.closures, *closed) for day in days.days),
+        events=tuple(day for event in spec.events if event.effect is None for day in event.days),
+        sized_events=tuple(SizedEvent(day, event.factor, event.like) for event in sized for day in event.days),
     )
 
 

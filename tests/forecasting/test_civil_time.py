@@ -5,8 +5,8 @@ from datetime import date, timedelta
 import numpy as np
 import pytest
 
-from forecasting.calendar import CivilCalendar
-from forecasting.civil_time import DayType, civil_time, day_types, weekend_of
+from forecasting.calendar import CivilCalendar, SizedEvent
+from forecasting.civil_time import EPOCH, DayType, civil_time, day_types, special_days, weekend_of
 from forecasting.errors import ForecastInputError
 from forecasting.grid import SlotGrid
 from forecasting.models.week_layout import week_layout
@@ -56,12 +56,72 @@ def test_unknown_zones_countries_and_steps_are_refused_with_the_remedy():
         day_types(CivilCalendar(country="XX"), 0, 10)
 
 
+def _kinds(calendar: CivilCalendar, first: str, days: int) -> str:
+    """A letter a day: the first of its kind's name, a point for an ordinary day."""
+    kinds = day_types(calendar, (date.fromisoformat(first) - EPOCH).days, days)
+    return "".join(DayType(kind).name[0] if kind else "." for kind in kinds)
+
+
 def test_each_day_has_its_kind_and_a_closure_outweighs_a_holiday():
-    first = (date(2026, 12, 21) - date(1970, 1, 1)).days
-    calendar = CivilCalendar("UTC", "DE", closures=(date(2026, 12, 25),), events=(date(2026, 12, 22),))
-    kinds = day_types(calendar, first, 7).tolist()
-    ordinary, event, holiday, closure = DayType.ORDINARY, DayType.EVENT, DayType.HOLIDAY, DayType.CLOSURE
-    assert kinds == [ordinary, event, ordinary, ordinary, closure, holiday, ordinary]
+    stated = SizedEvent(date(2026, 12, 23), factor=1.4)
+    calendar = CivilCalendar(
+        "UTC", "DE", closures=(date(2026, 12, 25),), events=(date(2026, 12, 22),), sized_events=(stated,)
+    )
+    # Monday to Sunday: an event, one of stated size, Christmas Eve, and the second holiday on a Saturday.
+    assert _kinds(calendar, "2026-12-21", 7) == ".ESECHL"
+    assert _kinds(CivilCalendar("UTC", "DE"), "2026-12-21", 7) == "...EHHL"
+
+
+@pytest.mark.parametrize(
+    ("country", "first", "kinds"),
+    [
+        # Thursday the 4th of July, its eve, the Friday after it and the weekend that it makes longer.
+        ("US", "2019-07-01", "..EHBLL"),
+        # A Tuesday: the Monday before it is a bridge.
+        ("US", "2018-12-31", "BH....."),
+        # A Wednesday has no bridge, and changes no weekend.
+        ("US", "2019-12-23", ".EH...."),
+        # A Monday holiday after a weekend that it makes longer, which is never its eve.
+        ("US", "2019-05-25", "LLH...."),
+        # Between two days off, no weekend near: Sunday between Saturday and Yom Kippur, where the week begins then.
+        ("IL", "1999-09-17", "LLBH..."),
+        # A Wednesday in a country that rests on Friday and Saturday: Thursday is the bridge.
+        ("IL", "1999-04-20", "EHBLL.."),
+        # On a Saturday it takes no working day and makes no weekend longer.
+        ("DE", "2026-09-28", "....EH."),
+    ],
+)
+def test_days_around_holidays_have_kinds_of_their_own(country: str, first: str, kinds: str):
+    assert _kinds(CivilCalendar("UTC", country), first, 7) == kinds
+
+
+def test_a_holiday_that_most_employers_work_through_is_minor_and_makes_no_bridge():
+    # Columbus Day; Veterans Day on a Tuesday.
+    assert _kinds(CivilCalendar("UTC", "US"), "2014-10-11", 4) == "..M."
+    assert _kinds(CivilCalendar("UTC", "US"), "2014-11-08", 5) == "...M."
+    assert _kinds(CivilCalendar("UTC", "DE"), "2014-10-03", 2) == "HL"
+
+
+def test_a_holiday_keeps_its_name_when_it_is_kept_on_another_day():
+    # Independence Day of 2021 was a Sunday, and Monday was off in its stead.
+    first = (date(2021, 7, 4) - EPOCH).days
+    named = special_days(CivilCalendar("UTC", "US"), first, 2)
+    assert [(day.kind, day.name) for day in named.values()] == [(DayType.HOLIDAY, "Independence Day")] * 2
+
+
+@pytest.mark.parametrize(
+    ("stated", "sentence"),
+    [
+        ({}, "state either a factor or a day that it is like"),
+        ({"factor": 1.4, "like": date(2025, 1, 1)}, "state either a factor or a day that it is like"),
+        ({"factor": 0.0}, "a day without load is a closure"),
+        ({"factor": float("nan")}, "a day without load is a closure"),
+        ({"like": date(2026, 12, 24)}, "name a day before it"),
+    ],
+)
+def test_a_size_that_cannot_be_meant_is_refused(stated, sentence):
+    with pytest.raises(ForecastInputError, match=sentence):
+        SizedEvent(date(2026, 12, 24), **stated)
 
 
 def test_the_weekend_is_that_of_the_country():
