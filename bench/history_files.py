@@ -61,3 +61,8 @@ def until(history: LoadMatrix, day: date, time_zone: str) -> LoadMatrix:
     slots = max(0, min(history.grid.slots, history.grid.index_of(end_s)))
     grid = SlotGrid(history.grid.start_s, history.grid.step_s, slots)
     return LoadMatrix(history.measure, history.series, grid, history.values[:, :slots])
+
+
+def names_of(text: str) -> tuple[str, ...]:
+    """The names of a list with commas between them, each once."""
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

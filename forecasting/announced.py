@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from forecasting.calendar import CivilCalendar
+from forecasting.explanation import BLENDED_S, with_announced_share
 from forecasting.forecast import QuantileForecast, Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
@@ -83,6 +84,7 @@ def with_announced(
     was cold is learning then.
     """
     values, trust, reasons = forecast.values.copy(), list(forecast.trust), list(forecast.trust_reasons)
+    members_told = list(forecast.members)
     for row, fleet in enumerate(forecast.series):
         calendar = calendars[fleet]
         coming = [
@@ -100,11 +102,22 @@ def with_announced(
             for (tenant, share), each in zip(coming, told, strict=True)
         ]
         values[row] = _added(values[row], means, told, forecast)
+        if members_told:
+            members_told[row] = with_announced_share(members_told[row], _share(values[row], means, forecast))
         if trust[row] is Trust.COLD:
             trust[row] = Trust.LEARNING
         notes = [_note(tenant, each, history.measure) for (tenant, _), each in zip(coming, told, strict=True)]
         reasons[row] = "; ".join([reasons[row], *notes])
-    return replace(forecast, values=values, trust=tuple(trust), trust_reasons=tuple(reasons))
+    return replace(
+        forecast, values=values, trust=tuple(trust), trust_reasons=tuple(reasons), members=tuple(members_told)
+    )
+
+
+def _share(added: Float32Array, means: Sequence[Float64Array], forecast: QuantileForecast) -> float:
+    """What announced means (slots,) are of the next day's load, quantiles (slots, quantiles) with them in it."""
+    day = slice(0, BLENDED_S // forecast.grid.step_s)
+    median = added[day, int(np.argmin(np.abs(np.array(forecast.quantiles) - 0.5)))]
+    return float(np.sum(means, axis=0)[day].sum()) / max(float(median.sum()), 1e-9)
 
 
 def _note(tenant: AnnouncedTenant, each: _PerEndpoint, measure: Measure) -> str:

@@ -116,7 +116,8 @@ def backtest(
         raise ForecastInputError(f"two models have the same name among {', '.join(names)}: replay each only once")
     step_s = history.grid.step_s
     origins = origins_of(history, calendars, horizon_s=horizon_s, window_s=window_s, open_time=open_time)
-    test = _Test(history, calendars, origins, _special_slots(history, calendars), refit_s)
+    special = _special_slots(history, calendars, int(origins.slots[0]))
+    test = _Test(history, calendars, origins, special, refit_s)
     cells = _Cells.every(test) if subset is None else _Cells.some(test, subset.most_series, subset.most_origins)
     total = len(models) * origins.slots.size + len(extra) * int(cells.origins.sum())
     meter = _Meter(progress, total)
@@ -124,7 +125,8 @@ def backtest(
     some: dict[str, ModelResult] = {}
     for model in models:
         results[model.name], some[model.name] = _replay(test, model, cells, meter, watch)
-    part = test.only(cells)
+    # A history of its own, so only for those that are replayed on it.
+    part = test.only(cells) if extra else test
     for model in extra:
         some[model.name], _ = _replay(part, model, _Cells.every(part), meter, lambda _model, _slots, _paths: None)
     return BacktestResult(
@@ -145,7 +147,7 @@ def backtest(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Test:
-    """What is replayed. `special` (series, slots) marks slots of days that are not ordinary."""
+    """What is replayed. `special` (series, slots from the first origin on) marks days that are not ordinary."""
 
     history: LoadMatrix
     calendars: Sequence[CivilCalendar]
@@ -156,12 +158,13 @@ class _Test:
     def only(self, cells: _Cells) -> _Test:
         """The test of some cells, whose models know of no other series."""
         history, rows = self.history, cells.rows
+        origins = self.origins.where(cells.origins)
         names = tuple(history.series[row] for row in rows)
         return _Test(
             LoadMatrix(history.measure, names, history.grid, history.values[rows]),
             [self.calendars[row] for row in rows],
-            self.origins.where(cells.origins),
-            self.special[rows],
+            origins,
+            self.special[rows, origins.slots[0] - self.origins.slots[0] :],
             self.refit_s,
         )
 
@@ -229,7 +232,7 @@ def _replay(
     started, fit_s, forecast_s = time.monotonic(), 0.0, 0.0
     history, step_s = test.history, test.history.grid.step_s
     whole, some = _Tally.of(len(history.series)), _Tally.of(cells.rows.size)
-    trained, trained_at = model, None
+    trained, trained_at, first = model, None, int(test.origins.slots[0])
     for index, (origin, ahead) in enumerate(zip(test.origins.slots.tolist(), test.origins.ahead, strict=True)):
         known = _until(history, origin)
         begun = time.monotonic()
@@ -242,7 +245,7 @@ def _replay(
         fit_s, forecast_s = fit_s + learnt - begun, forecast_s + time.monotonic() - learnt
         # Closed hours pass unseen: the first slot ahead is the next open one.
         ends_s = np.arange(1, ahead.size + 1) * step_s
-        actual, special = history.values[:, origin + ahead], test.special[:, origin + ahead]
+        actual, special = history.values[:, origin + ahead], test.special[:, origin - first + ahead]
         parts = [(whole, slice(None))] + ([(some, cells.rows)] if cells.origins[index] else [])
         for tally, rows in parts:
             tally.every.add(actual[rows], paths[rows], ends_s)
@@ -263,13 +266,15 @@ def _until(history: LoadMatrix, slot: int) -> LoadMatrix:
     return LoadMatrix(history.measure, history.series, grid, history.values[:, :slot])
 
 
-def _special_slots(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> BoolArray:
-    """Slots of holidays, events and closures by each series' calendar: (series, slots)."""
-    special = np.zeros(history.values.shape, dtype=np.bool_)
-    for calendar in dict.fromkeys(calendars):
-        day = civil_time(calendar.time_zone, history.grid).local_day
+def _special_slots(history: LoadMatrix, calendars: Sequence[CivilCalendar], first: int) -> BoolArray:
+    """Slots of holidays, events and closures by each series' calendar: (series, slots from the given one on)."""
+    special = np.zeros((len(history.series), history.grid.slots - first), dtype=np.bool_)
+    alike: dict[CivilCalendar, list[int]] = {}
+    for row, calendar in enumerate(calendars):
+        alike.setdefault(calendar, []).append(row)
+    for calendar, rows in alike.items():
+        day = civil_time(calendar.time_zone, history.grid).local_day[first:]
         kinds = day_types(calendar, int(day[0]), int(day[-1] - day[0]) + 1)
-        rows = [row for row, own in enumerate(calendars) if own == calendar]
         special[rows] = kinds[day - day[0]] > DayType.ORDINARY
     return special
 

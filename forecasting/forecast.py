@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
+from forecasting.explanation import MemberShare
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
+from forecasting.quantile_lines import FARTHEST, at_quantile
+from forecasting.window_levels import WindowLevels
 
 QUANTILES: tuple[float, ...] = (0.5, 0.75, 0.9, 0.95, 0.99)
 """The quantiles that every forecast carries unless a caller asks for others."""
@@ -36,6 +39,8 @@ class QuantileForecast:
     `values` has shape (series, slots, quantiles), float32, finite, not negative and not falling along the last axis.
     Rows of a `COLD` series may be NaN throughout. `newest_observation_s` (series,) is the end of the newest observed
     slot that the path was made from, epoch seconds, 0 for none. `trust_reasons` says in a sentence why each trust.
+    `members` tells what each series' path is made of; empty where the model does not say. `window_levels` tells which
+    line the largest load of a window stays under; None where the model does not.
 
     Raises:
         ForecastInputError: shapes do not fit, quantiles do not rise inside (0, 1), or a path breaks its promises.
@@ -51,6 +56,8 @@ class QuantileForecast:
     trust: tuple[Trust, ...]
     trust_reasons: tuple[str, ...]
     model: str
+    members: tuple[tuple[MemberShare, ...], ...] = ()
+    window_levels: WindowLevels | None = None
 
     def __post_init__(self) -> None:
         expected = (len(self.series), self.grid.slots, len(self.quantiles))
@@ -58,6 +65,8 @@ class QuantileForecast:
             raise ForecastInputError(f"values have shape {self.values.shape}, expected {expected}")
         if not len(self.trust) == len(self.trust_reasons) == len(self.newest_observation_s) == len(self.series):
             raise ForecastInputError("trust, its reasons and the newest observations need one entry per series")
+        if len(self.members) not in (0, len(self.series)):
+            raise ForecastInputError(f"members of {len(self.members)} series for {len(self.series)}: tell all or none")
         if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
             raise ForecastInputError(f"quantiles {self.quantiles} must rise strictly inside (0, 1)")
         known = self.values[[trust is not Trust.COLD for trust in self.trust]]
@@ -67,28 +76,27 @@ class QuantileForecast:
             if (self.values < 0).any() or (np.diff(self.values, axis=2) < 0).any():
                 raise ForecastInputError("a path is negative or falls from one quantile to the next")
 
-    def path(self, series: str, quantile: float) -> Float32Array:
-        """One series' path at the given quantile, linear between the quantiles that are carried. Shape (slots,).
+    def path(self, series: str, quantile: float | npt.NDArray[np.float64]) -> Float32Array:
+        """One series' path at the given quantile, or one for each slot (slots,). Shape (slots,).
+
+        Linear between the quantiles that are carried; beyond the last, up to `FARTHEST`, see `at_quantile`.
 
         Raises:
             KeyError: no such series.
-            ForecastInputError: the quantile lies outside those that are carried.
+            ForecastInputError: a quantile lies outside that.
         """
         if series not in self.series:
             raise KeyError(series)
-        if not self.quantiles[0] <= quantile <= self.quantiles[-1]:
-            raise ForecastInputError(
-                f"quantile {quantile} lies outside the forecast's {self.quantiles[0]} … {self.quantiles[-1]}"
-            )
         paths: Float32Array = self.values[self.series.index(series)]
-        upper = int(np.searchsorted(self.quantiles, quantile))
-        if self.quantiles[upper] == quantile:
-            exact: Float32Array = paths[:, upper]
-            return exact
-        below, above = self.quantiles[upper - 1], self.quantiles[upper]
-        share = np.float32((quantile - below) / (above - below))
-        between: Float32Array = (1 - share) * paths[:, upper - 1] + share * paths[:, upper]
-        return between
+        # A single line says nothing about how it would go on.
+        farthest = max(self.quantiles[-1], FARTHEST) if len(self.quantiles) > 1 else self.quantiles[0]
+        lowest, highest = float(np.min(quantile)), float(np.max(quantile))
+        if not self.quantiles[0] <= lowest <= highest <= farthest:
+            wrong = lowest if lowest < self.quantiles[0] else highest
+            raise ForecastInputError(
+                f"quantile {wrong:g} lies outside the forecast's {self.quantiles[0]} … {farthest}: ask for one inside"
+            )
+        return at_quantile(paths, self.quantiles, quantile)
 
 
 class Forecaster(Protocol):

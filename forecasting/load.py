@@ -22,6 +22,9 @@ BoolArray = npt.NDArray[np.bool_]
 DEPARTED_AFTER_S = 86400
 """A series that stays away for longer than this, while others are observed, has left: its absence is no gap."""
 
+_BLOCK = 256
+"""Rows or columns that are looked at together: a mask of thousands of tenants' weeks would be a quarter of them."""
+
 
 class Measure(StrEnum):
     """The two loads that can size a fleet."""
@@ -56,9 +59,11 @@ class LoadMatrix:
             raise ForecastInputError(f"values are {self.values.dtype}, they must be float32")
         if len(set(self.series)) != len(self.series):
             raise ForecastInputError("a series name repeats: one row per series")
-        with np.errstate(invalid="ignore"):
-            if np.any(self.values < 0) or np.any(np.isinf(self.values)):
-                raise ForecastInputError("a value is negative or infinite: mark it NaN where it is read")
+        # Least and greatest of what is no NaN: comparing each value would make masks as long as the matrix.
+        least = np.fmin.reduce(self.values, axis=None, initial=np.float32(0))
+        greatest = np.fmax.reduce(self.values, axis=None, initial=np.float32(0))
+        if least < 0 or np.isinf(greatest):
+            raise ForecastInputError("a value is negative or infinite: mark it NaN where it is read")
 
     @property
     def observed(self) -> BoolArray:
@@ -80,10 +85,27 @@ class LoadMatrix:
 
     def last_observed_s(self) -> npt.NDArray[np.int64]:
         """End of each series' newest observed slot, epoch seconds, 0 where there is none. Shape (series,)."""
-        observed = self.observed
-        newest = self.grid.slots - np.argmax(observed[:, ::-1], axis=1) if self.grid.slots else 0
-        ends = self.grid.start_s + newest * self.grid.step_s
-        return np.where(observed.any(axis=1), ends, 0).astype(np.int64)
+        ends_s = np.zeros(len(self.series), dtype=np.int64)
+        rows, end = np.arange(ends_s.size), self.grid.slots
+        # From the end, and back only for those of whom nothing was found: nearly all are seen in the newest slots.
+        while rows.size and end > 0:
+            start = max(0, end - _BLOCK)
+            seen = ~np.isnan(self.values[rows, start:end])
+            found = seen.any(axis=1)
+            newest = end - np.argmax(seen[found, ::-1], axis=1)
+            ends_s[rows[found]] = self.grid.start_s + newest * self.grid.step_s
+            rows, end = rows[~found], start
+        return ends_s
+
+    def observed_by_any(self) -> BoolArray:
+        """In which slots anything at all was observed, shape (slots,)."""
+        seen = np.zeros(self.grid.slots, dtype=np.bool_)
+        for row in range(0, len(self.series), _BLOCK):
+            unseen = np.flatnonzero(~seen)
+            if unseen.size == 0:
+                break
+            seen[unseen] = ~np.isnan(self.values[row : row + _BLOCK, unseen]).all(axis=0)
+        return seen
 
 
 def departed(load: LoadMatrix) -> BoolArray:
@@ -94,12 +116,11 @@ def departed(load: LoadMatrix) -> BoolArray:
     neither while it lasts nor when the first series comes back before the others. A series that was never observed
     has not departed, it has not begun.
     """
-    observed = load.observed
     # How many slots with any observation lie at or after each slot, and none after the end.
-    seen: BoolArray = np.asarray(observed.any(axis=0))
-    since = np.append(np.cumsum(seen[::-1])[::-1], 0)
-    after_newest = (np.maximum(load.last_observed_s(), load.grid.start_s) - load.grid.start_s) // load.grid.step_s
-    gone: BoolArray = observed.any(axis=1) & (since[after_newest] * load.grid.step_s > DEPARTED_AFTER_S)
+    since = np.append(np.cumsum(load.observed_by_any()[::-1])[::-1], 0)
+    newest_s = load.last_observed_s()
+    after_newest = (np.maximum(newest_s, load.grid.start_s) - load.grid.start_s) // load.grid.step_s
+    gone: BoolArray = (newest_s > 0) & (since[after_newest] * load.grid.step_s > DEPARTED_AFTER_S)
     return gone
 
 
@@ -119,7 +140,11 @@ def fleet_sums(load: LoadMatrix, members: Mapping[str, Sequence[str]]) -> LoadMa
         if not rows:
             continue
         values = load.values[rows]
+        total = values.sum(axis=0, dtype=np.float64)
         observed = ~np.isnan(values)
+        if len(rows) == 1 or observed.all():
+            sums[fleet_row] = total
+            continue
         there = np.maximum.accumulate(observed, axis=1)
         ended = gone[rows]
         there[ended] &= np.maximum.accumulate(observed[ended, ::-1], axis=1)[:, ::-1]

@@ -186,6 +186,46 @@ BACKTEST_COVERAGE = _gauge(
     "measure",
     "model",
 )
+LIVE_WAPE = _gauge(
+    "forecast_wape_ratio",
+    "ratio",
+    "Weighted absolute percentage error of the median of forecasts published in the last five weeks.",
+    *FLEET,
+    "measure",
+    "lead",
+)
+LIVE_NAIVE_WAPE = _gauge(
+    "forecast_naive_wape_ratio",
+    "ratio",
+    "The same of the load a week before, over the cells that have one.",
+    *FLEET,
+    "measure",
+    "lead",
+)
+LIVE_PINBALL = _gauge(
+    "forecast_pinball95_ratio",
+    "ratio",
+    "Pinball loss of the 95 % quantile over the mean load, of published forecasts.",
+    *FLEET,
+    "measure",
+    "lead",
+)
+LIVE_COVERAGE = _gauge(
+    "forecast_coverage95_ratio",
+    "ratio",
+    "Share of slots at or below the 95 % quantile, of published forecasts.",
+    *FLEET,
+    "measure",
+    "lead",
+)
+LIVE_BIAS = _gauge(
+    "forecast_bias_ratio",
+    "ratio",
+    "Sum of median minus load over the sum of load, of published forecasts.",
+    *FLEET,
+    "measure",
+    "lead",
+)
 FORECAST_ISSUED = _gauge(
     "forecast_issued_timestamp_seconds",
     "seconds",

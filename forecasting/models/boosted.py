@@ -10,7 +10,8 @@ Romano, Patterson & Candès, "Conformalized quantile regression", NeurIPS 2019).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Protocol
 
 import numpy as np
@@ -32,6 +33,7 @@ _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _LEANING_ROWS = 1_000.0
 """A cell's held-out losses lean on those of all cells as if it were so many rows more."""
 _SEED = 20_030_303
+_DECIMALS = 3
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,10 +76,13 @@ class ResidualRows:
             np.concatenate([part.size for part in parts]),
             np.concatenate([part.week for part in parts]),
         )
-        if rows.scaled.size <= MOST_ROWS:
-            return rows
-        drawn = np.random.default_rng(_SEED).choice(rows.scaled.size, MOST_ROWS, replace=False)
-        return rows.where(np.sort(drawn))
+        # Without the last digits and in an order of their own: which series came first is no matter then.
+        rows = replace(rows, context=np.round(rows.context, _DECIMALS), scaled=np.round(rows.scaled, _DECIMALS))
+        ordered = np.lexsort((rows.week, np.round(rows.size, _DECIMALS), rows.scaled))
+        if ordered.size > MOST_ROWS:
+            drawn = np.random.default_rng(_SEED).choice(ordered.size, MOST_ROWS, replace=False)
+            ordered = ordered[np.sort(drawn)]
+        return rows.where(ordered)
 
 
 class _Regressor(Protocol):
@@ -133,11 +138,13 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
 
 def _one_thread() -> threadpool_limits:
     """Trees on this thread alone: helpers that spin while they wait make them many times slower beside other work."""
+    # Only pools of libraries that are loaded can be limited, so theirs is loaded before. It takes a second and 90 MB
+    # that only the process that trains has to pay.
+    import_module("sklearn.ensemble")
     return threadpool_limits(1, user_api="openmp")
 
 
 def _fit(rows: ResidualRows, quantile: float) -> _Regressor:
-    # Imported here: it takes a second and 90 MB that only the process that trains has to pay.
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     regressor = HistGradientBoostingRegressor(

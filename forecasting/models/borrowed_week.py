@@ -37,19 +37,20 @@ def borrowed_week(
     *,
     first_week: int,
     until_now: bool,
-) -> tuple[FloatArray, FloatArray | None]:
-    """The profile with borrowed levels where they are better, and the doubt that they bring (None for none).
+) -> tuple[FloatArray, FloatArray | None, FloatArray]:
+    """The profile with borrowed levels where they are better, the doubt that they bring (None for none), their share.
 
     `ordinary` (series, weeks, slots_per_week) are roots with special days NaN; `own` (series, kept weeks,
-    slots_per_week) is the profile learnt from them, kept from `first_week` on. Both results have the shape of `own`;
-    the doubt is a standard deviation on the root scale. Without shapes `own` is returned as it is.
+    slots_per_week) is the profile learnt from them, kept from `first_week` on. Level and doubt have the shape of `own`,
+    the share is (series,); the doubt is a standard deviation on the root scale. Without shapes `own` is returned as it
+    is.
 
     `until_now` is for the end of the history: a week's level uses the weeks before it, and of a series with hardly any
     the newest observed week itself too. Without it, for replayed origins, a level uses nothing of the week before
     either, since an origin in that week may look into the next; only who borrows is decided once, by all that was seen.
     """
     if shapes is None:
-        return own, None
+        return own, None, np.zeros(own.shape[0], dtype=np.float32)
     weeks, rate = _weeks_and_rate(ordinary)
     now: BoolArray = np.less(weeks, _MIDWEEK_BELOW) & until_now
     young = _falling(weeks, _YOUNG_BELOW, _GROWN_FROM)
@@ -68,7 +69,7 @@ def borrowed_week(
         began: BoolArray = np.any(weights > 0, axis=2, keepdims=True)
         level[rows] = np.where(began, mixed, kept)
         doubt[rows] = np.where(began, young[rows, None, None] * root_doubt(shaped), np.float32(0.0))
-    return level, doubt
+    return level, doubt, share
 
 
 def _weeks_and_rate(ordinary: FloatArray) -> tuple[FloatArray, FloatArray]:

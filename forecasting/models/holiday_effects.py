@@ -35,8 +35,15 @@ _SPREAD_REST, _SPREAD_REST_AT_KNOT, _SPREAD_FULLNESS = 0.4, 0.3, 0.15
 """Standard deviations of the coefficients from one holiday to another: all knots together, and each by itself."""
 _DOUBT_REST, _DOUBT_FULLNESS = 0.3, 0.1
 """How far a holiday lies from what was learnt: shares of the way to the day of rest and of the root."""
-_PRIOR_DAYS = 0.7
-"""Holidays whose evidence weighs as much as what holidays mostly are."""
+_PRIOR_DAYS = {
+    DayType.HOLIDAY: 0.7,
+    DayType.MINOR_HOLIDAY: 0.7,
+    DayType.BRIDGE: 0.7,
+    DayType.EVE: 2.0,
+    DayType.LONG_WEEKEND: 4.0,
+}
+"""Days of a kind whose evidence weighs as much as what they mostly are. Those beside a holiday have reasons of their
+own to differ from each other: one goes home before it, another comes back after."""
 _NAME_DAYS, _OWN_DAYS = 1.0, 1.0
 """The same for a holiday's name beside its country, and for a series beside all others."""
 _DOUBT_DAYS, _LARGEST_DOUBT = 3.0, 3.0
@@ -49,8 +56,8 @@ _SHARES = {
     DayType.BRIDGE: np.full(COEFFICIENTS, 0.3),
     # Work is done as ever until the afternoon.
     DayType.EVE: np.tile([0.0, 0.0, 0.0, 0.2, 0.4], 2),
-    # Days of rest already, but people are away.
-    DayType.LONG_WEEKEND: np.repeat([0.0, 0.4], KNOTS),
+    # Days of rest already.
+    DayType.LONG_WEEKEND: np.zeros(COEFFICIENTS),
 }
 """What of a holiday's effect such a day has, as long as none of them was seen: (coefficients,)."""
 _DOUBTS = {
@@ -150,13 +157,13 @@ def _learn_kind(
     told, missed = {}, []
     for day, sums in days.items():
         others = total.without(sums)
-        told[day] = _ridge(others, len(days) - 1, prior)
+        told[day] = _ridge(kind, others, len(days) - 1, prior)
         missed.append(_missed(sums, told[day]))
         # Among days of its name only where there are others, or it would be told by itself.
         if sum(other.name == day.name for other in days) > 1:
             told[day] = _named(names[day.name].without(sums), others, len(days) - 1, told[day])
     variance = (_DOUBT_DAYS * _DOUBTS[kind] ** 2 + sum(missed)) / (_DOUBT_DAYS + len(missed))
-    effect = Effect(_ridge(total, len(days), prior), float(np.sqrt(variance)))
+    effect = Effect(_ridge(kind, total, len(days), prior), float(np.sqrt(variance)))
     for name, of_name in names.items():
         coefficients = _named(of_name, total, len(days), effect.coefficients)
         effects.known[next(iter(days)).country, kind, name] = Effect(coefficients, effect.doubt)
@@ -179,10 +186,10 @@ def _usual() -> Float64Array:
     return np.repeat([TOWARDS_REST, 0.0], KNOTS)
 
 
-def _ridge(sums: DaySums, days: int, prior: Float64Array) -> Float64Array:
+def _ridge(kind: DayType, sums: DaySums, days: int, prior: Float64Array) -> Float64Array:
     # The penalty in units of a day's evidence: a thousand series that share a holiday have still seen only one.
     one_day = float(np.trace(sums.products @ _COVARIANCE)) / COEFFICIENTS / max(days, 1)
-    penalty = _PRECISION * (_PRIOR_DAYS * max(one_day, 1.0))
+    penalty = _PRECISION * (_PRIOR_DAYS[kind] * max(one_day, 1.0))
     return _solve(sums.products + penalty, sums.targets + penalty @ prior)
 
 

@@ -11,7 +11,7 @@ from forecasting.load import BoolArray
 from forecasting.models.boosted import BoostedLaw
 from forecasting.models.borrowed_week import borrowed_week
 from forecasting.models.chunks import Chunk
-from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of
+from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of, unrest
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
 from forecasting.models.spread import HOURS, ResidualLaw, hour_of_day, level_class
@@ -28,7 +28,8 @@ class SeriesLearnt:
     """What was learnt of each series.
 
     `half_width` (series,) smoothing of the profile, slots; `spread` (series, 24) typical residual by local hour, root
-    scale; `dispersion` (series,) of the count law; `counted` (series,) whether its values are whole events.
+    scale; `dispersion` (series,) of the count law; `counted` (series,) whether its values are whole events; `level`
+    (series,) new level over old by the breaks of late, `NEW_S`, that were taken out of what it was learnt from.
     """
 
     half_width: Int64Array
@@ -36,6 +37,7 @@ class SeriesLearnt:
     spread: FloatArray
     dispersion: FloatArray
     counted: BoolArray
+    level: FloatArray
 
     def rows(self, rows: Int64Array) -> SeriesLearnt:
         """The same for some of the series."""
@@ -45,6 +47,7 @@ class SeriesLearnt:
             self.spread[rows],
             self.dispersion[rows],
             self.counted[rows],
+            self.level[rows],
         )
 
 
@@ -65,12 +68,14 @@ class Learnt:
 class View:
     """A chunk with its profile in place, ready to be read at any origin.
 
-    `doubt` (series, slots) is the standard deviation that special days add, None without any.
+    `doubt` (series, slots) is the standard deviation that special days and borrowed weeks add, None without any;
+    `borrowed` (series,) the share of typical weeks of others in the profile.
     """
 
     chunk: Chunk
     past: Past
     doubt: FloatArray | None
+    borrowed: FloatArray
 
 
 def view(
@@ -91,16 +96,15 @@ def view(
     ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
     smooth_slots = round(_SMOOTH_LAST_WEEK_S / layout.step_s)
     profile = learn_profile(ordinary, chunk.weekend, half_width, first_week=first_week, smooth_slots=smooth_slots)
-    borrowed, borrowed_doubt = borrowed_week(
+    borrowed, borrowed_doubt, share = borrowed_week(
         ordinary, profile.level, shapes, chunk.weekend, first_week=first_week, until_now=until_now
     )
-    kinds = chunk.kinds[:, first_week * 7 :]
-    level, doubt = place_special_days(borrowed, kinds, chunk.weekend[-1], special)
+    level, doubt = place_special_days(borrowed, chunk, first_week, special)
     if borrowed_doubt is not None and borrowed_doubt.any():
         doubt = borrowed_doubt if doubt is None else np.hypot(doubt, borrowed_doubt)
     is_special = chunk.kinds[:, layout.day] > 0
     past = past_of(layout, profile, chunk.weekend, roots, _by_slot(level, chunk, first_week), is_special)
-    return View(chunk, past, None if doubt is None else np.nan_to_num(_by_slot(doubt, chunk, first_week)))
+    return View(chunk, past, None if doubt is None else np.nan_to_num(_by_slot(doubt, chunk, first_week)), share)
 
 
 def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int) -> FloatArray:
@@ -117,7 +121,8 @@ class Centre:
     """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,).
 
     `base` (series, origins, leads), `features` (series, origins, leads, features), `hour` and `weekday`, each
-    (origins, leads), and `leads_s` (leads,) are what trees read besides.
+    (origins, leads), `leads_s` (leads,), and `unrest` (series, origins, windows), how far off the profile the last
+    hours and days were whichever way, are what trees read besides.
     """
 
     root: FloatArray
@@ -128,6 +133,7 @@ class Centre:
     hour: FloatArray
     weekday: Int64Array
     leads_s: Int64Array
+    unrest: FloatArray
 
     def quantiles(
         self,
@@ -148,7 +154,7 @@ class Centre:
 
     def context(self, at: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
         """What trees read at cells (series, origin, lead): in units of the spread, so that all sizes are alike."""
-        _, origin, lead = at
+        series, origin, lead = at
         root, spread = self.root[at], self.spread[at]
         told = (
             self.leads_s[lead] / 3600,
@@ -159,7 +165,8 @@ class Centre:
             (root - self.base[at]) / spread,
         )
         columns = np.stack([np.asarray(column, dtype=np.float32) for column in told], axis=-1)
-        return np.concatenate([self.features[at] / spread[:, None], columns], axis=-1)
+        in_spreads = [self.features[at] / spread[:, None], self.unrest[series, origin] / spread[:, None]]
+        return np.concatenate([*in_spreads, columns], axis=-1)
 
     def _boosted(
         self, residuals: ResidualLaw, boosted: BoostedLaw, wanted: tuple[float, ...], above: FloatArray
@@ -201,4 +208,5 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         hour=(layout.time.slot_of_day[targets] * HOURS / layout.slots_per_day).astype(np.float32),
         weekday=layout.time.weekday[targets],
         leads_s=leads_s,
+        unrest=unrest(seen.past, origins),
     )

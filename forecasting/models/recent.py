@@ -23,6 +23,7 @@ HORIZON_EDGES_S = tuple(int(hours * 3600) for hours in (0.25, 0.5, 1, 2, 4, 6, 9
 """Upper edges of the horizon classes; what lies beyond the last belongs to one more."""
 WINDOWS_S = (900, 3600, 3 * 3600, 86400, 7 * 86400)
 FEATURES = ("day group", "last week", *(f"mean {w} s" for w in WINDOWS_S), "yesterday", "share 3 h", "share 24 h")
+_UNREST_S = (3600, 3 * 3600, 86400, 7 * 86400)
 _NEARBY_S = 3600
 _DAY_S = 86400
 _RELATIVE_PENALTY = 0.02
@@ -62,7 +63,7 @@ class Past:
 
     `base` (series, slots) is the weekly profile with special days in place, history and horizon alike, NaN where the
     weekday has not been seen before; `special` (series, slots) marks its special days; `typical` (series, 1) is the
-    mean root of the whole history.
+    mean root of the whole history. `size` runs over the sizes of ordinary deviations.
     """
 
     layout: WeekLayout
@@ -72,6 +73,7 @@ class Past:
     special: BoolArray
     deviation: Running
     ordinary_deviation: Running
+    size: Running
     level: Running
     typical: FloatArray
 
@@ -94,10 +96,12 @@ def past_of(
     if np.isnan(known_base).any():
         daily = profile.daily[:, days, weekend_slot[kept].astype(np.int64), layout.time.slot_of_day[kept]]
         known_base = np.where(np.isnan(known_base), daily, known_base)
-    deviation = Running.of(roots[:, kept] - known_base, first)
+    off = roots[:, kept] - known_base
+    deviation = Running.of(off, first)
     ordinary = deviation
     if special[:, kept].any():
-        ordinary = Running.of(np.where(special[:, kept], np.float32(np.nan), roots[:, kept] - known_base), first)
+        off[special[:, kept]] = np.nan
+        ordinary = Running.of(off, first)
     known = ~np.isnan(roots)
     typical = np.where(known, roots, np.float32(0.0)).sum(axis=1, keepdims=True) / np.maximum(
         known.sum(axis=1, keepdims=True), 1
@@ -110,6 +114,7 @@ def past_of(
         special,
         deviation,
         ordinary,
+        Running.of(np.abs(off), first),
         Running.of(np.where(known[:, kept], known_base, np.float32(np.nan)), first),
         typical.astype(np.float32),
     )
@@ -145,6 +150,12 @@ def base_and_features(past: Past, origins: Int64Array, targets: Int64Array) -> t
         usual = _mean_before(past.level, origins, WINDOWS_S[window], step_s)
         features[..., index] = features[..., 2 + window] / np.maximum(usual, np.float32(1.0)) * base
     return base, features
+
+
+def unrest(past: Past, origins: Int64Array) -> FloatArray:
+    """Mean size of the deviations in some windows before each origin: (series, origins, windows), root scale."""
+    windows = [_mean_before(past.size, origins, window_s, past.layout.step_s)[..., 0] for window_s in _UNREST_S]
+    return np.stack(windows, axis=-1)
 
 
 def _known(values: FloatArray) -> FloatArray:

@@ -9,11 +9,21 @@ import numpy.typing as npt
 
 from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
+from forecasting.explanation import MemberShare
 from forecasting.forecast import QuantileForecast
 from forecasting.grid import Int64Array, SlotGrid
-from forecasting.load import LoadMatrix
-from forecasting.models.trust import Evidence, assess, is_cold
+from forecasting.load import BoolArray, LoadMatrix
+from forecasting.models.trust import (
+    OLD_AFTER_S,
+    OLD_AFTER_SLOTS,
+    SEEN_AGAIN_S,
+    BesideNaive,
+    Evidence,
+    assess,
+    is_cold,
+)
 from forecasting.models.week_layout import FloatArray
+from forecasting.window_levels import WindowLevels
 
 _WEEK_S = 7 * 86400
 _LARGEST = np.float32(1e38)
@@ -49,15 +59,24 @@ def finish(
     values: FloatArray,
     model: str,
     scored: tuple[Int64Array, Int64Array, Int64Array] | None = None,
+    *,
+    beside_naive: BesideNaive | None = None,
+    falling: BoolArray | None = None,
+    members: tuple[tuple[MemberShare, ...], ...] = (),
+    window_levels: WindowLevels | None = None,
 ) -> QuantileForecast:
     """Make the forecast: paths (series, slots, quantiles) in order, cold series without one, trust with its reasons.
 
-    `scored` are, per series, the slots of the last day that were compared with forecasts made before, and how many
-    of them lay above and below the band; without it the band is not judged.
+    `scored` are the slots that were compared with forecasts made before, and how many of them lay above and below the
+    band: each of shape (series, hours) as from `CheckedDays`, or (series,) of the last day alone; without it the band
+    is not judged. `beside_naive` are past losses beside those of the weekly naive; `falling` (series,) says who is in
+    a fall common to many that is held; `members` what each series' forecast is made of.
     """
-    nothing = np.zeros(len(history.series), dtype=np.int64)
     span_s, slots = _observed_span(history)
-    evidence = Evidence(span_s, slots, _missed_slots(history), *(scored or (nothing, nothing, nothing)))
+    known, above, below = (_by_hours(counts, len(history.series)) for counts in scored or (None, None, None))
+    evidence = Evidence(
+        span_s, slots, _missed_slots(history), _missed_lately(history), known, above, below, beside_naive, falling
+    )
     trust, reasons = assess(evidence, history.grid.step_s)
     np.clip(values, np.float32(0.0), _LARGEST, out=values)
     np.maximum.accumulate(values, axis=2, out=values)
@@ -74,7 +93,16 @@ def finish(
         trust,
         reasons,
         model,
+        members,
+        window_levels,
     )
+
+
+def _by_hours(counts: Int64Array | None, series: int) -> Int64Array:
+    """Counts as (series, columns), with at least one."""
+    if counts is None or counts.size == 0:
+        return np.zeros((series, 1), dtype=np.int64)
+    return counts if counts.ndim == 2 else counts[:, None]
 
 
 def _observed_span(history: LoadMatrix) -> tuple[Int64Array, Int64Array]:
@@ -103,3 +131,26 @@ def _missed_slots(history: LoadMatrix) -> npt.NDArray[np.int64]:
     # Silent for a whole week: then the week before says nothing about what is usual.
     missed = np.where(silent.all(axis=1), recent, (silent & usual).sum(axis=1))
     return missed.astype(np.int64)
+
+
+def _missed_lately(history: LoadMatrix) -> npt.NDArray[np.int64]:
+    """The most slots in a row that were missed at any time of the last hours, like `_missed_slots`. Shape (series,).
+
+    It looks back just far enough to tell a silence that counts; one that began before is told as too short.
+    """
+    step_s, week = history.grid.step_s, _WEEK_S // history.grid.step_s
+    shortest = max(OLD_AFTER_S // step_s, OLD_AFTER_SLOTS) + 1
+    recent = min(history.grid.slots, SEEN_AGAIN_S // step_s + shortest - 1)
+    if recent == 0:
+        return np.zeros(len(history.series), dtype=np.int64)
+    observed = ~np.isnan(history.values[:, -recent:])
+    usual = np.ones_like(observed)
+    end = history.grid.slots - week
+    if end > 0:
+        before = history.values[:, max(0, end - recent) : end]
+        usual[:, -before.shape[1] :] = ~np.isnan(before)
+    missed = np.cumsum(usual & ~observed, axis=1, dtype=np.int64)
+    # How many had been missed when it was last seen: what came before does not count.
+    until_seen = np.maximum.accumulate(np.where(observed, missed, 0), axis=1)
+    longest: npt.NDArray[np.int64] = (missed - until_seen).max(axis=1)
+    return longest

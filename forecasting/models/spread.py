@@ -25,6 +25,9 @@ HORIZON_GROUPS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4])
 """Horizon classes in few groups, so that each has residuals enough for its tails."""
 _PRIOR_SAMPLES = 20.0
 _PRIOR_SHARE = np.float32(0.1)
+_MOST = 0.9
+_TAMED = np.float32(1.5)
+"""A residual counts for no more than so many times the size that nine in ten stay below: 2.5 normal deviations."""
 _BIN = 0.01
 _BINS = 2400
 _ENOUGH = 400.0
@@ -54,7 +57,7 @@ def hourly_spread(residual: FloatArray, hours: Int64Array, weights: FloatArray, 
     """
     at_hour = (hours[:, None] == np.arange(HOURS)).astype(np.float32)
     known = ~np.isnan(residual)
-    squares = np.where(known, residual, np.float32(0.0)).astype(np.float64) ** 2
+    squares = np.where(known, _tamed(residual), np.float32(0.0)).astype(np.float64) ** 2
     total, count = (squares * weights) @ at_hour, (known * weights).astype(np.float64) @ at_hour
     prior = 1.0 + (float(_PRIOR_SHARE) * typical_root.astype(np.float64)) ** 2
     overall = (total.sum(axis=1) + _PRIOR_SAMPLES * prior) / (count.sum(axis=1) + _PRIOR_SAMPLES)
@@ -62,6 +65,15 @@ def hourly_spread(residual: FloatArray, hours: Int64Array, weights: FloatArray, 
         np.float32
     )
     return spread
+
+
+def _tamed(residual: FloatArray) -> FloatArray:
+    """Residuals (series, samples) held within some deviations of their own: one burst widens no hour for weeks."""
+    size = np.abs(residual)
+    unseen = np.isnan(size).all(axis=1, keepdims=True)
+    bound = np.nanquantile(np.where(unseen, np.float32(0.0), size), _MOST, axis=1, keepdims=True).astype(np.float32)
+    tamed: FloatArray = np.clip(residual, -_TAMED * bound, _TAMED * bound)
+    return tamed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,6 +121,11 @@ class ResidualCounts:
         flat = (group * self._counts.shape[1] + level[known]) * _BINS + place
         counted = np.bincount(flat, np.broadcast_to(weights, scaled.shape)[known], minlength=self._counts.size)
         self._counts += counted.reshape(self._counts.shape)
+
+    def __add__(self, other: ResidualCounts) -> ResidualCounts:
+        both = ResidualCounts()
+        both._counts = self._counts + other._counts
+        return both
 
     def law(self) -> ResidualLaw:
         """The quantiles of each cell, leaning on its horizon group, then on all, then on the normal law."""

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from forecasting.backtest import Subset
 from forecasting.backtest import backtest as replay
-from forecasting.models import DEFAULT_MODEL, MODELS
+from forecasting.models import DEFAULT_MODEL, MODELS, default_forecaster
+from forecasting.models.from_calls import ConcurrencyFromCalls
 from forecasting.peers import FLOOR, HEAVY, PEERS
 from forecasting.sources.settings import FileKind
 from scaler.cli.backtest_chart import BacktestChart
@@ -31,6 +32,9 @@ from scaler.cli.history_file import (
     seconds,
 )
 from scaler.cli.output import ends_well, fail, not_found, notice, print_json, result
+
+FROM_CALLS = "from-calls"
+"""The model that only a file of calls has."""
 
 
 @ends_well
@@ -60,8 +64,9 @@ def backtest(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help="Model or peer to score; repeat for several. All models when left out. "
-            f"Slow peers ({', '.join(HEAVY)}) get a few series and origins, and the others are scored there as well."
+            help="Model or peer to score; repeat for several. All models when left out, and for a file of calls "
+            f"{FROM_CALLS}. Slow peers ({', '.join(HEAVY)}) get a few series and origins, and the others are scored "
+            "there as well."
         ),
     ] = None,
     refit: Annotated[
@@ -84,15 +89,18 @@ def backtest(
         history, tz, country, subdivision, kind, series_column, time_column, value_column, duration_column, step
     )
     calendar = file.calendar
-    # The model that sizes fleets comes first: it is the one that the figures on top are about.
-    names = list(dict.fromkeys(model or [DEFAULT_MODEL, *MODELS, FLOOR]))
-    known = {**MODELS, **PEERS}
+    of_calls = {FROM_CALLS} if kind is FileKind.EVENTS else set()
+    # The model that `calltide forecast` uses comes first: it is the one that the figures on top are about.
+    names = list(dict.fromkeys(model or [*of_calls, DEFAULT_MODEL, *MODELS, FLOOR]))
     for name in names:
-        if name not in known:
-            not_found("model", name, sorted(known))
+        if name not in {*MODELS, *PEERS, *of_calls}:
+            not_found("model", name, sorted({*MODELS, *PEERS, *of_calls}))
+    load, calls = file.load_and_calls()
+    known = {**MODELS, **PEERS}
+    if calls is not None:
+        known[FROM_CALLS] = ConcurrencyFromCalls(calls, default_forecaster(), name=FROM_CALLS)
     light = [name for name in names if name not in HEAVY] or [DEFAULT_MODEL]
     heavy = [known[name] for name in names if name in HEAVY]
-    load = file.load()
     picture = BacktestChart.of_largest(load, tz)
     with _progress_bar() as bar:
         task = bar.add_task("replaying origins")

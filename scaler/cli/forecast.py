@@ -59,11 +59,10 @@ def forecast(
         history, tz, country, subdivision, kind, series_column, time_column, value_column, duration_column, step
     )
     calendar = file.calendar
-    load = file.load()
+    load, calls = file.load_and_calls()
     for name in tenant or ():
         if name not in load.series:
             not_found("tenant", name, list(load.series))
-    calls = file.calls()
     # Where the calls are known, who is up now and for how long says more about the next hour than the load alone.
     model = default_forecaster() if calls is None else ConcurrencyFromCalls(calls, default_forecaster())
     ahead = load.grid.after(max(1, horizon // load.grid.step_s))

@@ -93,7 +93,16 @@ class HistoryFile:
         return CivilCalendar(self.time_zone, self.country, self.subdivision)
 
     def load(self) -> LoadMatrix:
-        """Everything that the file tells.
+        """Everything that the file tells of the load.
+
+        Raises:
+            HistoryFormatError: the file is not what the options say, or holds nothing.
+            typer.BadParameter: an option is wrong.
+        """
+        return self.load_and_calls()[0]
+
+    def load_and_calls(self) -> tuple[LoadMatrix, Calls | None]:
+        """The load, and the calls that it is made of, numbered as its series; None where the file holds samples.
 
         Raises:
             HistoryFormatError: the file is not what the options say, or holds nothing.
@@ -111,20 +120,7 @@ class HistoryFile:
                     f"{self.path}: it spans {(end_s - first_s) / 86400:.0f} days, too many for a step of {step_s} s; "
                     "is a time wrong? Else use a longer --step"
                 )
-            return source.read(query, grid)
-        finally:
-            source.close()
-
-    def calls(self) -> Calls | None:
-        """The calls that the load is made of, numbered as its series; None where the file holds samples.
-
-        Raises:
-            HistoryFormatError: the file is not what the options say.
-            typer.BadParameter: an option is wrong.
-        """
-        source = FileSource(self._settings(), str(self.path))
-        try:
-            return source.calls(self._query)
+            return source.read(query, grid), source.calls(query)
         finally:
             source.close()
 

@@ -7,7 +7,7 @@ they may have been forecast at different times; what both cover is what can be p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import NormalDist
 
 import numpy as np
@@ -26,11 +26,31 @@ _LEAST_TRUSTED_FIRST = (Trust.COLD, Trust.DEGRADED, Trust.LEARNING, Trust.TRUSTE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MeasurePath:
-    """One measure to come: median, policy's quantile and standard deviation, each of shape (slots,)."""
+    """One measure to come: median, policy's quantile and standard deviation, each of shape (slots,).
+
+    `source` is the forecast of this series alone that they were read from, None where there was none.
+    """
 
     median: Float32Array
     upper: Float32Array
     deviation: Float32Array
+    source: QuantileForecast | None = None
+
+    @property
+    def knows_windows(self) -> bool:
+        """Whether it can tell how far the largest load of several slots lies above what one slot may carry."""
+        return self.source is not None and self.source.window_levels is not None
+
+    def of_windows(self, quantile: float, window_s: float) -> MeasurePath:
+        """The path whose `upper` answers for windows: the largest load of one stays under the largest `upper` in it.
+
+        It does so in a share `quantile` of windows of this length. Unchanged where the forecast does not know.
+        """
+        if self.source is None or self.source.window_levels is None:
+            return self
+        # Each slot as if it were its window's busiest: the one that sizes a window is.
+        levels = self.source.window_levels.level(quantile, window_s, self.median)
+        return replace(self, upper=self.source.path(self.source.series[0], levels))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -110,6 +130,8 @@ def _common_grid(forecasts: Sequence[QuantileForecast]) -> SlotGrid:
 def _measure_path(forecast: QuantileForecast, row: int, grid: SlotGrid, quantile: float) -> MeasurePath:
     first = forecast.grid.index_of(grid.start_s)
     paths = forecast.values[row, first : first + grid.slots]
+    # A fleet of which nothing was seen yet has announced load alone, and no past window to learn from.
+    was_seen = forecast.newest_observation_s[row] > 0
     one = QuantileForecast(
         measure=forecast.measure,
         series=("fleet",),
@@ -121,7 +143,8 @@ def _measure_path(forecast: QuantileForecast, row: int, grid: SlotGrid, quantile
         trust=forecast.trust[row : row + 1],
         trust_reasons=forecast.trust_reasons[row : row + 1],
         model=forecast.model,
+        window_levels=forecast.window_levels if was_seen else None,
     )
     median = one.path("fleet", 0.5)
     deviation = (one.path("fleet", _SPREAD_QUANTILE) - median) / np.float32(_SPREAD_DEVIATIONS)
-    return MeasurePath(median, one.path("fleet", quantile), deviation)
+    return MeasurePath(median, one.path("fleet", quantile), deviation, one)

@@ -17,6 +17,7 @@ from scaler.core.plan import Part, Plan
 from scaler.policy.store import PolicyStore
 from scaler.service.answers import Answers
 from scaler.service.datasets import datasets_of
+from scaler.service.forecast_quality import quality_of
 from scaler.service.histories import DatasetState, Histories
 from scaler.service.jobs import Jobs
 from scaler.service.planning import Planning, SizedFleet
@@ -26,6 +27,7 @@ from scaler.service.surroundings import Surroundings
 from scaler.web.state import (
     FleetHistory,
     FleetStatus,
+    ForecastQuality,
     ForecastScores,
     JobStatus,
     KedaStats,
@@ -266,6 +268,14 @@ class ServiceReader:
                 if (one := scored.series.get(str(key))) is not None
             }
         return found
+
+    def quality(self, key: FleetKey) -> Mapping[Measure, ForecastQuality]:
+        """What the fleet's forecasts are made of and how they did."""
+        return {
+            measure: quality_of(state.forecasts, str(key))
+            for measure, state in self._datasets(key).items()
+            if state.forecasts is not None and str(key) in state.forecasts.fleets.series
+        }
 
 
 def _held(fleet: SizedFleet) -> str | None:

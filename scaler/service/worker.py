@@ -10,23 +10,32 @@ import signal
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
+import structlog
 
 from forecasting.announced import AnnouncedTenant, with_announced
 from forecasting.archive import Archive
 from forecasting.backtest import BacktestResult, backtest
 from forecasting.calendar import CivilCalendar
-from forecasting.forecast import Forecaster, QuantileForecast
+from forecasting.checkpoints import Checkpoints, Trained, TrainedOn
+from forecasting.errors import ArchiveError
+from forecasting.forecast import QuantileForecast
 from forecasting.grid import SlotGrid, floor_to_step
 from forecasting.ingest import Ingest, IngestReport
-from forecasting.load import LoadMatrix, departed, fleet_sums
+from forecasting.load import BoolArray, LoadMatrix, departed, fleet_sums
 from forecasting.models import BASELINE_MODEL, MODELS, default_forecaster
+from forecasting.models.common_fall import common_falls, falling_now, falls_of_sums, held_forecast, masked
 from forecasting.sources.protocol import HistorySource
+from scaler.service.cluster import Cluster
 from scaler.service.datasets import Dataset
+from scaler.service.kept_forecasts import KeptForecasts, LiveScores, Rows
 from scaler.service.logs import configure_logs
 from scaler.service.parent_death import end_with_parent
+
+_log = structlog.get_logger("forecasts")
 
 CHART_LOOK_BACK_S = 8 * 86400
 """History that is handed to the charts: enough to see the same day a week ago."""
@@ -84,21 +93,15 @@ class ForecastRequest:
 class Forecasts:
     """One dataset's forecasts: of every tenant, of every fleet's own sum, and the sums' recent past.
 
-    `departed` names the tenants that had stopped for good when it was made.
+    `departed` names the tenants that had stopped for good when it was made; `live` says how those that were published
+    before have done.
     """
 
     tenants: QuantileForecast
     fleets: QuantileForecast
     recent: LoadMatrix
     departed: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class _Trained:
-    series: tuple[str, ...]
-    calendars: tuple[CivilCalendar, ...]
-    trained_until_s: int
-    model: Forecaster
+    live: LiveScores = field(default_factory=LiveScores)
 
 
 @dataclass(slots=True)
@@ -106,15 +109,27 @@ class _Known:
     """What this worker keeps of a dataset: its open ingest, what was learnt, when it was asked for last."""
 
     ingest: Ingest
+    checkpoints: Checkpoints
+    kept: KeptForecasts
     used_at_s: float
-    trained: dict[str, _Trained] = field(default_factory=dict)
+    trained: dict[str, Trained] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Give back what is open."""
+        self.ingest.close()
+        self.kept.close()
 
 
 _known: dict[tuple[Dataset, str], _Known] = {}
 
 
-def start_worker(log_level: str, log_format: str) -> None:
+_cluster = Cluster(None)
+
+
+def start_worker(log_level: str, log_format: str, dask_scheduler: str | None = None) -> None:
     """Initialise a worker process: it ends with its parent and leaves Ctrl-C to it."""
+    global _cluster
+    _cluster = Cluster(dask_scheduler)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with_parent(signal.SIGKILL)
     configure_logs(log_level, log_format)
@@ -125,9 +140,11 @@ def _known_of(request: HistoryRequest) -> _Known:
     name = (request.dataset, request.archive_url)
     known = _known.get(name)
     if known is None or known.ingest.look_back_s != request.look_back_s:
-        opened = _Known(_open(request), now_s)
+        checkpoints = Checkpoints(request.archive_url, request.dataset.key)
+        kept = KeptForecasts(request.archive_url, request.dataset.name)
+        opened = _Known(_open(request), checkpoints, kept, now_s)
         if known is not None:
-            known.ingest.close()
+            known.close()
         known = _known[name] = opened
     known.used_at_s = now_s
     _forget_unused(now_s)
@@ -145,7 +162,7 @@ def _forget_unused(now_s: float) -> None:
     # A matrix may be hundreds of megabytes, and each change of a query makes a new dataset.
     for name, known in list(_known.items()):
         if now_s - known.used_at_s > FORGET_AFTER_S:
-            known.ingest.close()
+            known.close()
             del _known[name]
 
 
@@ -171,17 +188,40 @@ def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
     horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
     gone = frozenset(name for name, has in zip(history.series, departed(history), strict=True) if has)
     left = fleet_sums(history, _without(request.members, gone))
-    # The charts keep the past of who left.
-    seen = fleet_sums(history, request.members) if gone else left
     plain = CivilCalendar()
     calendars = [request.tenant_calendars.get(name, plain) for name in history.series]
-    fleets = _forecast(known, "fleets", left, [request.fleet_calendars[name] for name in left.series], horizon)
+    fleet_calendars = [request.fleet_calendars[name] for name in left.series]
+    held = _without_falls(left, history, calendars, _without(request.members, gone))
+    fleets = _forecast(known, "fleets", held.load, fleet_calendars, horizon, list(request.members.values()))
+    fleets = held_forecast(fleets, left, held.falling)
+    fleets = with_announced(fleets, history, request.members, request.fleet_calendars, request.announced)
+    tenants = _forecast(known, "tenants", history, calendars, horizon)
     return Forecasts(
-        _forecast(known, "tenants", history, calendars, horizon),
-        with_announced(fleets, history, request.members, request.fleet_calendars, request.announced),
-        _newest(seen, CHART_LOOK_BACK_S),
+        known.kept.judged(Rows.TENANTS, tenants, history),
+        known.kept.judged(Rows.FLEETS, fleets, left),
+        _recent(left, history, request.members, gone),
         gone,
+        known.kept.scores(),
     )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Held:
+    """Fleets' sums with nothing where a fall common to many tenants took them, and which are in one now (fleets,)."""
+
+    load: LoadMatrix
+    falling: BoolArray
+
+
+def _without_falls(
+    sums: LoadMatrix,
+    history: LoadMatrix,
+    calendars: Sequence[CivilCalendar],
+    members: Mapping[str, tuple[str, ...]],
+) -> _Held:
+    # Sums are too few to say what is common: their tenants say it.
+    falls = falls_of_sums(common_falls(history, calendars), history, members)
+    return _Held(masked(sums, falls), falling_now(sums, falls))
 
 
 def _without(members: Mapping[str, tuple[str, ...]], gone: frozenset[str]) -> dict[str, tuple[str, ...]]:
@@ -196,21 +236,40 @@ def _without(members: Mapping[str, tuple[str, ...]], gone: frozenset[str]) -> di
 
 
 def _forecast(
-    dataset: _Known, rows: str, history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid
+    dataset: _Known,
+    rows: str,
+    history: LoadMatrix,
+    calendars: Sequence[CivilCalendar],
+    horizon: SlotGrid,
+    members: Sequence[tuple[str, ...]] = (),
 ) -> QuantileForecast:
     """Forecast by what was learnt within the last day; learn anew when it is older or the rows have changed."""
-    known = dataset.trained.get(rows)
+    wanted = TrainedOn.of(rows, default_forecaster(), history, calendars, members)
     now_s = history.grid.end_s
-    fits = known is not None and (known.series, known.calendars) == (history.series, tuple(calendars))
-    good_for_s = TRAIN_YOUNG_EVERY_S if _is_young(history) else TRAIN_EVERY_S
-    if known is None or not fits or not 0 <= now_s - known.trained_until_s < good_for_s:
-        model = default_forecaster().trained(history, calendars)
-        known = dataset.trained[rows] = _Trained(history.series, tuple(calendars), now_s, model)
-    return known.model.forecast(history, calendars, horizon)
+    not_before_s = now_s + 1 - (TRAIN_YOUNG_EVERY_S if _is_young(history) else TRAIN_EVERY_S)
+    known = dataset.trained.get(rows)
+    if known is None or known.trained_on != wanted or not not_before_s <= known.trained_until_s <= now_s:
+        # A process that ran before this one, here or as another leader, may have learnt it already.
+        read = dataset.checkpoints.read(wanted, not_before_s, now_s)
+        if read.problem is not None:
+            _log.warning("a trained model was not read", rows=rows, reason=read.problem)
+        known = dataset.trained[rows] = read.trained or _train(dataset, wanted, history, calendars)
+    return _cluster.compute(partial(known.model.forecast, history, calendars, horizon))
+
+
+def _train(dataset: _Known, wanted: TrainedOn, history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Trained:
+    model = _cluster.compute(partial(default_forecaster().trained, history, calendars))
+    trained = Trained(wanted, history.grid.end_s, model)
+    try:
+        dataset.checkpoints.write(trained)
+    except ArchiveError as error:
+        # It serves all the same, until the next restart.
+        _log.warning("a trained model was not kept", rows=wanted.rows, reason=str(error))
+    return trained
 
 
 def _is_young(history: LoadMatrix) -> bool:
-    seen = history.observed.any(axis=0)
+    seen = history.observed_by_any()
     first = int(np.argmax(seen)) if seen.any() else history.grid.slots
     return (history.grid.slots - first) * history.grid.step_s < YOUNG_S
 
@@ -223,10 +282,24 @@ def score(request: ForecastRequest, now_s: float) -> BacktestResult:
         ArchiveError: the archive cannot be read.
     """
     history = _known_of(request.history).ingest.load(now_s)
-    sums = fleet_sums(history, request.members)
+    plain = CivilCalendar()
+    of_tenants = [request.tenant_calendars.get(name, plain) for name in history.series]
+    sums = _without_falls(fleet_sums(history, request.members), history, of_tenants, request.members).load
     calendars = [request.fleet_calendars[name] for name in sums.series]
     models = [default_forecaster(), MODELS[BASELINE_MODEL]]
     return backtest(sums, calendars, models, window_s=min(SCORED_S, sums.grid.slots * sums.grid.step_s // 4))
+
+
+def _recent(
+    left: LoadMatrix, history: LoadMatrix, members: Mapping[str, tuple[str, ...]], gone: frozenset[str]
+) -> LoadMatrix:
+    """What the charts show of the fleets' sums: `left` are those without who departed, whose past they keep."""
+    recent = _newest(left, CHART_LOOK_BACK_S)
+    touched = {fleet: tenants for fleet, tenants in members.items() if not gone.isdisjoint(tenants)}
+    if touched:
+        rows = [row for row, fleet in enumerate(recent.series) if fleet in touched]
+        recent.values[rows] = _newest(fleet_sums(history, touched), CHART_LOOK_BACK_S).values
+    return recent
 
 
 def _newest(load: LoadMatrix, span_s: int) -> LoadMatrix:

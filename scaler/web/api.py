@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scaler.core.fleets import FleetKey
 from scaler.core.plan import Plan
-from scaler.web import models, ranges, views
+from scaler.web import models, quality, ranges, views
 from scaler.web.problems import ProblemError, not_found, responses
 from scaler.web.state import FleetStatus, StateReader
 from scaler.web.urgency import rank, ranked
@@ -92,6 +92,13 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
                 for measure, by_model in state.scores(key).items()
             },
         )
+
+    @router.get(path + "/quality", responses=_MISSING)
+    async def fleet_quality(namespace: Name, name: Name) -> quality.FleetQuality:
+        """What the fleet's forecasts are made of, how far they are trusted, and how those that were published did."""
+        known = state.quality(_fleet(state, namespace, name).key)
+        measures = {measure.value: quality.quality_answer(one) for measure, one in known.items()}
+        return quality.FleetQuality(now_s=state.now_s(), measures=measures)
 
     @router.get(path + "/plan", responses=_MISSING)
     async def plan(namespace: Name, name: Name) -> models.PlanAnswer:

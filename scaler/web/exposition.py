@@ -188,6 +188,14 @@ def _add_scores(families: _Families, fleet: FleetKey, state: StateReader) -> Non
             families.add(metrics.BACKTEST_WAPE, _known(scores.wape), *labels)
             families.add(metrics.BACKTEST_PINBALL, _known(scores.pinball95), *labels)
             families.add(metrics.BACKTEST_COVERAGE, _known(scores.coverage95), *labels)
+    for measure, quality in state.quality(fleet).items():
+        for live in quality.live:
+            labels = (fleet.namespace, fleet.name, measure.value, live.lead)
+            families.add(metrics.LIVE_WAPE, _known(live.wape), *labels)
+            families.add(metrics.LIVE_NAIVE_WAPE, _known(live.naive_wape), *labels)
+            families.add(metrics.LIVE_PINBALL, _known(live.pinball95), *labels)
+            families.add(metrics.LIVE_COVERAGE, _known(live.coverage95), *labels)
+            families.add(metrics.LIVE_BIAS, _known(live.bias), *labels)
 
 
 def _known(value: float) -> float | None:

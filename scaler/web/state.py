@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from forecasting.explanation import MemberShare
 from forecasting.forecast import Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, Measure
@@ -141,6 +142,45 @@ class ForecastScores:
     coverage95: float
     first_hour_wape: float
     scored_until_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LiveScores:
+    """How forecasts of a fleet that were published did at some leads, beside the weekly naive.
+
+    `lead` is the longest of these leads, as "6h"; `cells` how many values were scored. Errors are of the median, as
+    shares of the load: `beside_wape` and `naive_wape` over the cells that the weekly naive has too. NaN where nothing
+    could be scored.
+    """
+
+    lead: str
+    cells: int
+    wape: float
+    bias: float
+    pinball95: float
+    coverage95: float
+    beside_wape: float
+    naive_wape: float
+
+
+@dataclass(frozen=True, slots=True)
+class ForecastQuality:
+    """What a fleet's forecast of one measure is made of, how far it is trusted, and how those before it did.
+
+    `issues` forecasts are kept, from `since_s` to `until_s` (epoch seconds, None for none), and scored in `live`;
+    `set_aside` damaged files of them are not. `problem` says why none could be kept or read, None when all is well.
+    """
+
+    trust: Trust
+    trust_reason: str
+    model: str
+    members: tuple[MemberShare, ...]
+    live: tuple[LiveScores, ...] = ()
+    issues: int = 0
+    since_s: float | None = None
+    until_s: float | None = None
+    set_aside: int = 0
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,6 +333,10 @@ class StateReader(Protocol):
 
     def scores(self, key: FleetKey) -> Mapping[Measure, Mapping[str, ForecastScores]]:
         """The fleet's last daily backtest by measure and model, empty before the first."""
+        ...
+
+    def quality(self, key: FleetKey) -> Mapping[Measure, ForecastQuality]:
+        """What the fleet's forecasts are made of and how they did, by measure; empty before the first forecast."""
         ...
 
     def plan(self, key: FleetKey) -> Plan | None:

@@ -1,4 +1,4 @@
-"""The three things that calltide writes while a kill may come: the archive, KEDA's answer book and the plan book."""
+"""What calltide writes while a kill may come: archive and checkpoints, KEDA's answer book, the plan book."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from forecasting.archive import Archive, Coverage, DatasetKey
+from forecasting.checkpoints import Checkpoints, Trained, TrainedOn
 from forecasting.errors import ArchiveError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure
@@ -127,3 +128,30 @@ class PlanBookSubject:
             assert (page.path == number).all()
             assert (page.week == number).all()
         return number
+
+
+@dataclass(frozen=True)
+class CheckpointSubject:
+    """What a training left behind; every number in it tells the write."""
+
+    folder: Path
+    error: type[Exception] = ArchiveError
+    steps: int = 4  # write, fsync, rename, fsync
+
+    @property
+    def trained_on(self) -> TrainedOn:
+        return TrainedOn("fleets", "numbers", 300, 576, tuple(f"fleet-{fleet}" for fleet in range(FLEETS)), ())
+
+    def write(self, number: int) -> None:
+        # Any value with an array in it: a file does not know what a model is.
+        numbers = np.full((FLEETS, 576), number, np.float32)
+        learnt = LoadMatrix(Measure.CHANNELS, self.trained_on.series, SlotGrid(0, 300, 576), numbers)
+        Checkpoints(str(self.folder), KEY).write(Trained(self.trained_on, number, learnt))
+
+    def newest(self) -> int:
+        read = Checkpoints(str(self.folder), KEY).read(self.trained_on, 0, 10**9)
+        assert read.problem is None
+        if read.trained is None:
+            return 0
+        assert (read.trained.model.values == read.trained.trained_until_s).all()
+        return read.trained.trained_until_s

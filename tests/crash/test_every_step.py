@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from tests.crash.faults import CrashError, errors, failing, files_no_larger_than, recorded_syncs
-from tests.crash.subjects import AnswerBookSubject, ArchiveSubject, PlanBookSubject
+from tests.crash.subjects import AnswerBookSubject, ArchiveSubject, CheckpointSubject, PlanBookSubject
 
-SUBJECTS = [ArchiveSubject, AnswerBookSubject, PlanBookSubject]
-AnySubject = ArchiveSubject | AnswerBookSubject | PlanBookSubject
+SUBJECTS = [ArchiveSubject, CheckpointSubject, AnswerBookSubject, PlanBookSubject]
+AnySubject = ArchiveSubject | CheckpointSubject | AnswerBookSubject | PlanBookSubject
 
 
 @pytest.mark.parametrize("error", errors(), ids=["full", "broken", "death"])

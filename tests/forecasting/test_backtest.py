@@ -138,7 +138,8 @@ def test_holidays_are_scored_apart_from_ordinary_days():
     outcome = backtest(history, [CivilCalendar("UTC", "US"), CivilCalendar()], [SeasonalNaive()], window_s=9 * DAY_S)
     scored = outcome.default
     assert scored.ordinary.slots + scored.special.slots == scored.pooled.slots
-    assert 0 < scored.special.slots < scored.ordinary.slots / 4
+    # The days around a holiday are special too.
+    assert 0 < scored.special.slots < scored.ordinary.slots / 3
     assert scored.special.wape > 3 * scored.ordinary.wape
 
 

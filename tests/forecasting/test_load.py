@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from forecasting.errors import ForecastInputError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure, departed, fleet_sums
 
@@ -79,3 +80,24 @@ def test_nothing_at_all_has_neither_sums_nor_departures() -> None:
     unseen = hours(a=[])
     assert departed(unseen).tolist() == [False]
     assert total(unseen, "a") == [None] * 144
+
+
+def test_what_was_observed_is_found_among_more_rows_and_slots_than_are_looked_at_together() -> None:
+    values = np.full((700, 1000), np.nan, dtype=np.float32)
+    values[0, :10] = values[300, 20:30] = values[699, 999] = 1
+    values[1, 400] = values[2, [3, 743]] = 0
+    load = LoadMatrix(Measure.CHANNELS, tuple(map(str, range(700))), SlotGrid(0, STEP_S, 1000), values)
+    seen = [*range(10), *range(20, 30), 400, 743, 999]
+    assert np.flatnonzero(load.observed_by_any()).tolist() == seen
+    newest = {0: 10, 1: 401, 2: 744, 300: 30, 699: 1000}
+    assert load.last_observed_s().tolist() == [newest.get(row, 0) * STEP_S for row in range(700)]
+
+
+@pytest.mark.parametrize("value", [-1.0, -np.inf, np.inf])
+def test_a_value_that_is_no_load_is_refused_and_a_gap_is_none(value: float) -> None:
+    values = np.array([[np.nan, 3, np.nan]], dtype=np.float32)
+    grid = SlotGrid(0, STEP_S, 3)
+    LoadMatrix(Measure.CHANNELS, ("a",), grid, values)
+    values[0, 1] = value
+    with pytest.raises(ForecastInputError, match="negative or infinite"):
+        LoadMatrix(Measure.CHANNELS, ("a",), grid, values)

@@ -3,6 +3,7 @@
 import { fleetChart } from "./chart.js";
 import { el, renderInto } from "./dom.js";
 import { MEASURES, URGENCIES, ago, duration, number, pods, signed, timeFrom, timeIn } from "./format.js";
+import { qualityPart } from "./quality.js";
 
 const PARTS = {
   measured: "Load now",
@@ -27,23 +28,27 @@ export function fleetView(namespace, name) {
   const head = el("div");
   const chart = fleetChart(path);
   const why = el("section", { class: "card", "aria-labelledby": "why" });
+  const good = el("section", { class: "card", "aria-labelledby": "quality" });
   const facts = el("section", { class: "card" });
   const standing = el("section", { class: "card" });
 
   async function load(get, status) {
     const fleet = await get(path);
     const isPlanned = fleet.need != null;
-    const [explanation, picture] = await Promise.all([
+    const [explanation, quality, scores, picture] = await Promise.all([
       isPlanned ? get(`${path}/explanation`) : null,
+      get(`${path}/quality`),
+      get(`${path}/scores`),
       chart.load(get, status.now_s, isPlanned),
     ]);
-    return { fleet, explanation, picture };
+    return { fleet, explanation, quality, scores, picture };
   }
 
-  async function render({ fleet, explanation, picture }, { nowS }) {
+  async function render({ fleet, explanation, quality, scores, picture }, { nowS }) {
     document.title = `${fleet.name}: ${fleet.serving} of ${fleet.need ?? "?"} pods · calltide`;
     renderInto(head, [fleet, Math.floor(nowS / 60)], () => headPart(fleet, nowS));
     renderInto(why, [explanation, fleet.fault, fleet.reason], () => whyPart(explanation, fleet));
+    renderInto(good, [quality.measures, scores.measures], () => qualityPart(quality, scores));
     renderInto(facts, fleet, () => factsPart(fleet, nowS));
     renderInto(standing, [fleet.pod_rows, fleet.pods], () => podsPart(fleet, nowS));
     await chart.render(picture, fleet);
@@ -55,7 +60,7 @@ export function fleetView(namespace, name) {
       el("a", { class: "back", href: "#/" }, "← All fleets"),
       head,
       chart.element,
-      el("div", { class: "two" }, el("div", { class: "stack" }, why, standing), facts),
+      el("div", { class: "two" }, el("div", { class: "stack" }, why, good, standing), facts),
     ],
     onInput: (again) => chart.onChoice(again),
     close: () => chart.close(),

@@ -109,9 +109,9 @@ def test_trust_is_lost_when_the_last_day_lay_far_above_its_line():
     calls, doubled = made(), made(seed=2)
     flood = doubled.starts_s > GRID.end_s - DAY_S
     more = Calls(
-        np.append(calls.series, np.repeat(doubled.series[flood], 4)),
-        np.append(calls.starts_s, np.repeat(doubled.starts_s[flood], 4)),
-        np.append(calls.ends_s, np.repeat(doubled.ends_s[flood], 4)),
+        np.append(calls.series, np.repeat(doubled.series[flood], 12)),
+        np.append(calls.starts_s, np.repeat(doubled.starts_s[flood], 12)),
+        np.append(calls.ends_s, np.repeat(doubled.ends_s[flood], 12)),
     )
     for of, trust in ((calls, Trust.TRUSTED), (more, Trust.DEGRADED)):
         history = history_of(of)

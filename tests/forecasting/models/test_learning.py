@@ -10,7 +10,7 @@ from forecasting.models.learnt import view
 from forecasting.models.recent import FEATURES, Regression, base_and_features, horizon_class
 from forecasting.models.replay import replay_of
 from forecasting.models.scale import to_root
-from forecasting.models.special_days import SpecialDays
+from forecasting.models.special_days import learn_special_days
 from tests.forecasting.histories import DAY_S, HOUR_S, counts, days_before, matrix, office, office_rates
 
 BERLIN = CivilCalendar("Europe/Berlin", "DE")
@@ -19,7 +19,7 @@ BERLIN = CivilCalendar("Europe/Berlin", "DE")
 def _known_at(history, origin, leads):
     (chunk,) = chunks_of([BERLIN] * len(history.series), history.grid)
     series = len(history.series)
-    usual = SpecialDays(*np.full((3, series), 0.5, np.float32))
+    usual = learn_special_days([], series)
     roots = to_root(history.values, 1.0)
     seen = view(chunk, roots, np.zeros(series, np.int64), usual, None, first_week=0, until_now=False)
     return base_and_features(seen.past, np.array([origin]), np.array([origin + leads]))

@@ -7,68 +7,19 @@ from hypothesis import strategies as st
 
 from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
-from forecasting.forecast import Forecaster, Trust
+from forecasting.forecast import Forecaster
 from forecasting.grid import SlotGrid
 from forecasting.load import Measure
 from forecasting.models import MODELS, default_forecaster
 from tests.forecasting.histories import DAY_S, HOUR_S, counts, days_before, matrix, office, office_rates
+from tests.forecasting.wild_histories import CALENDARS, ROWS, check_promises, values_of
 
 MODEL = pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
-CALENDARS = (
-    CivilCalendar(),
-    CivilCalendar("America/New_York", "US", "NY"),
-    CivilCalendar("Asia/Kathmandu", "IL"),
-)
-
-
-def _constant(slots, rng):
-    return np.full(slots, rng.choice([0.0, 0.3, 7.0, 1e9, 3e38]))
-
-
-def _single_point(slots, rng):
-    row = np.full(slots, np.nan)
-    if slots:
-        row[rng.integers(slots)] = rng.choice([0.0, 5.0, 1e9])
-    return row
-
-
-def _spiky(slots, rng):
-    row = rng.poisson(2.0, slots).astype(float)
-    row[rng.random(slots) < 0.02] = 1e9
-    return row
-
-
-def _masked(slots, rng):
-    row = rng.poisson(20.0, slots).astype(float)
-    row[rng.random(slots) < rng.random()] = np.nan
-    return row
-
-
-def _newly_begun(slots, rng):
-    row = rng.gamma(2.0, 3.0, slots)
-    row[: slots - min(slots, int(rng.integers(1, 60)))] = np.nan
-    return row
-
-
-def _fallen_silent(slots, rng):
-    row = rng.poisson(9.0, slots).astype(float)
-    row[slots // 2 :] = np.nan
-    return row
-
-
-ROWS = (
-    _constant,
-    _single_point,
-    _spiky,
-    _masked,
-    _newly_begun,
-    _fallen_silent,
-    lambda slots, _: np.full(slots, np.nan),
-)
 
 
 @given(
     rows=st.lists(st.sampled_from(ROWS), min_size=0, max_size=4),
+    first=st.integers(0, len(CALENDARS) - 1),
     slots=st.one_of(st.integers(0, 60), st.integers(60, 40 * 24)),
     step_s=st.sampled_from([HOUR_S, 1800, 5 * HOUR_S, 7 * 60, DAY_S]),
     ahead=st.integers(0, 60),
@@ -78,21 +29,16 @@ ROWS = (
     seed=st.integers(0, 2**32 - 1),
 )
 @settings(max_examples=120, deadline=None, derandomize=True)
-def test_any_history_gives_paths_in_order_or_is_cold(rows, slots, step_s, ahead, later, measure, name, seed):
+def test_any_history_gives_paths_in_order_or_is_cold(rows, first, slots, step_s, ahead, later, measure, name, seed):
     rng = np.random.default_rng(seed)
     grid = SlotGrid(1_750_000_000 // step_s * step_s, step_s, slots)
-    values = np.array([row(slots, rng) for row in rows], dtype=np.float32).reshape(len(rows), slots)
-    history = matrix(grid, values, measure)
-    calendars = [CALENDARS[row % len(CALENDARS)] for row in range(len(rows))]
+    history = matrix(grid, values_of(rows, slots, rng), measure)
+    calendars = [CALENDARS[(first + row) % len(CALENDARS)] for row in range(len(rows))]
 
     forecast = MODELS[name].forecast(history, calendars, SlotGrid(grid.end_s + later * step_s, step_s, ahead))
 
     assert forecast.values.shape == (len(rows), ahead, 5)
-    warm = forecast.values[[trust is not Trust.COLD for trust in forecast.trust]]
-    assert np.isfinite(warm).all()
-    assert (warm >= 0).all()
-    assert (np.diff(warm, axis=2) >= 0).all()
-    assert all(forecast.trust_reasons)
+    check_promises(forecast)
 
 
 @MODEL

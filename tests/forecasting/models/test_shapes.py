@@ -164,7 +164,7 @@ def own_level(ordinary: FloatArray) -> FloatArray:
 
 def test_a_series_has_a_whole_week_from_its_first_hours_on(shapes: WeeklyShapes):
     ordinary = roots_seen(weeks_of(office(), np.full(4, 10.0, dtype=np.float32), weeks=2), 2 * SLOTS - 12)
-    level, doubt = borrowed_week(ordinary, own_level(ordinary), shapes, WEEKEND, first_week=0, until_now=True)
+    level, doubt, _ = borrowed_week(ordinary, own_level(ordinary), shapes, WEEKEND, first_week=0, until_now=True)
     assert doubt is not None
     assert np.isfinite(level[:, 2]).all()
     assert (doubt[:, 2] > 0).all()
@@ -196,7 +196,7 @@ def test_a_replayed_origin_looks_into_the_next_week_without_knowing_its_own(
 def test_a_busy_series_with_ten_weeks_keeps_its_own_week(shapes: WeeklyShapes):
     ordinary = roots_seen(weeks_of(office(), np.full(3, 20.0, dtype=np.float32), weeks=10), 0)
     own = own_level(ordinary)[:, 10:]
-    level, doubt = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=10, until_now=True)
+    level, doubt, _ = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=10, until_now=True)
     assert doubt is not None
     assert np.array_equal(level, own)
     assert not doubt.any()
@@ -208,7 +208,7 @@ def test_the_own_week_takes_over_bit_by_bit(shapes: WeeklyShapes):
     for weeks in (3, 5, 7):
         ordinary = roots_seen(weeks_of(late, np.full(10, 20.0, dtype=np.float32), weeks=weeks), 0)
         own = own_level(ordinary)[:, weeks:]
-        level, doubt = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=weeks, until_now=True)
+        level, doubt, _ = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=weeks, until_now=True)
         assert doubt is not None
         distance.append((float(np.abs(level - own).mean()), float(doubt.mean())))
     (young, young_doubt), (between, between_doubt), grown = distance
@@ -221,7 +221,7 @@ def test_a_sparse_series_is_forecast_better_than_by_its_own_eight_weeks(shapes: 
     level = np.full(40, 0.5, dtype=np.float32)
     ordinary = roots_seen(weeks_of(office(), level, weeks=8, seed=11), 0)
     own = own_level(ordinary)[:, 8:]
-    borrowed, _ = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=8, until_now=True)
+    borrowed, _, _ = borrowed_week(ordinary, own, shapes, WEEKEND, first_week=8, until_now=True)
     truth = np.broadcast_to(0.5 * office(), own.shape)
     assert wape(poisson_rate(borrowed), truth) < 0.6 * wape(poisson_rate(own), truth)
 
@@ -229,7 +229,7 @@ def test_a_sparse_series_is_forecast_better_than_by_its_own_eight_weeks(shapes: 
 def test_without_shapes_the_own_profile_stays(shapes: WeeklyShapes):
     ordinary = roots_seen(weeks_of(office(), np.ones(2, dtype=np.float32), weeks=1), 0)
     own = own_level(ordinary)
-    level, doubt = borrowed_week(ordinary, own, None, WEEKEND, first_week=0, until_now=True)
+    level, doubt, _ = borrowed_week(ordinary, own, None, WEEKEND, first_week=0, until_now=True)
     assert level is own
     assert doubt is None
 
@@ -267,7 +267,7 @@ def test_odd_histories_spoil_neither_themselves_nor_others(until_now: bool):
     assert np.isfinite(learnt.rates).all()
     assert (learnt.rates > 0).all()
     ordinary = roots_seen(counts, 0)
-    level, doubt = borrowed_week(ordinary, own_level(ordinary), learnt, WEEKEND, first_week=0, until_now=until_now)
+    level, doubt, _ = borrowed_week(ordinary, own_level(ordinary), learnt, WEEKEND, first_week=0, until_now=until_now)
     assert doubt is not None
     assert np.isfinite(doubt).all()
     began = np.array([name != "nothing" for name in odd] + [True] * 6)

@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 
 from forecasting.models.weekly_mean import WeeklyMean
 from forecasting.peers import PEERS
+from forecasting.sources import file as file_source
+from forecasting.sources.tables import read_rows
 from scaler.cli.main import app
 from tests.forecasting.histories import days_before, office, office_rates
 
@@ -135,6 +137,27 @@ def test_a_file_of_calls_becomes_concurrency(calls):
     assert document["step_s"] == 900
     assert 1 < document["pooled"]["mean_load"] < 10
     assert document["pooled"]["wape"] < 0.7
+
+
+def test_a_file_of_calls_is_read_once_and_scored_from_its_calls_too(calls, monkeypatch):
+    read = []
+    monkeypatch.setattr(file_source, "read_rows", lambda *given: read.append(given) or read_rows(*given))
+    ran = _run(
+        *("backtest", "--history", calls, "--kind", "events", "--duration-column", "seconds"),
+        *("--window", "2d", "--step", "15m", "--json"),
+    )
+    assert ran.exit_code == 0, ran.stderr
+    document = json.loads(ran.stdout)
+    assert document["model"] == "from-calls"
+    assert list(document["models"]) == ["from-calls", "seasonal-profile", "seasonal-naive", "weekly-mean"]
+    assert document["models"]["from-calls"]["pooled"]["pin95"] < document["models"]["weekly-mean"]["pooled"]["pin95"]
+    assert len(read) == 1
+
+
+def test_samples_have_no_calls_to_forecast_from(samples):
+    ran = _run("backtest", "--history", samples, *COLUMNS, "--model", "from-calls")
+    assert ran.exit_code != 0
+    assert "from-calls" in ran.stderr
 
 
 def test_a_forecast_tells_paths_and_trust_of_the_tenants_asked_for(samples):

@@ -9,6 +9,7 @@ import numpy as np
 from forecasting.forecast import QUANTILES, QuantileForecast, Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Measure
+from forecasting.window_levels import WindowLevels
 from scaler.core.fleet_forecast import FleetForecast, fleet_forecasts
 from scaler.core.fleets import FleetKey, FleetObservation, Pod, PodState
 from scaler.core.inputs import Measurement, PlanInputs
@@ -89,6 +90,12 @@ def quantile_forecast(
         trust_reasons=(f"{trust} for the test",) * len(series),
         model="made-up",
     )
+
+
+def window_levels(counts_for: float) -> WindowLevels:
+    """A window of eight slots counts for so many, whatever load and quantile."""
+    counts = np.array([[[1.0], [counts_for]]])
+    return WindowLevels(STEP_S, np.array([1.0]), np.array([1, 8]), np.array([0.95]), counts)
 
 
 def forecast(loads: np.ndarray | list[float], quantile: float = 0.95, **more: Any) -> FleetForecast:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,7 +7,7 @@ from forecasting.forecast import Trust
 from forecasting.load import Measure
 from scaler.core.fleet_forecast import fleet_forecasts
 from scaler.errors import CalltideError
-from tests.scaler.core.made_up import NOW_S, STEP_S, quantile_forecast
+from tests.scaler.core.made_up import NOW_S, STEP_S, quantile_forecast, window_levels
 
 CHANNELS, CALL_RATE = Measure.CHANNELS, Measure.CALL_RATE
 
@@ -65,3 +67,27 @@ def test_each_series_gets_its_own_row_and_quantile():
     many = quantile_forecast(np.array([5.0]), series=("a", "b"), spread=1)
     found = fleet_forecasts([many], {"a": 0.5, "b": 0.99})
     assert (found["a"].paths[CHANNELS].upper.item(), found["b"].paths[CHANNELS].upper.item()) == (5, 9)
+
+
+def test_a_window_that_counts_for_five_slots_is_planned_with_a_fifth_of_the_risk():
+    told = replace(quantile_forecast([100, 200], spread=10), window_levels=window_levels(counts_for=5))
+    path = fleet_forecasts([told], {"acme": 0.95})["acme"].paths[CHANNELS]
+    assert path.upper.tolist() == [130, 230]
+    assert path.of_windows(0.95, STEP_S).upper == pytest.approx([130, 230])
+    assert path.of_windows(0.95, 8 * STEP_S).upper == pytest.approx([140, 240])
+    assert path.of_windows(0.95, 8 * STEP_S).median.tolist() == [100, 200]
+
+
+def test_without_learnt_windows_the_quantile_of_a_slot_stands():
+    path = fleet_forecasts([quantile_forecast([100], spread=10)], {"acme": 0.95})["acme"].paths[CHANNELS]
+    assert path.of_windows(0.95, 8 * STEP_S) is path
+    assert not path.knows_windows
+
+
+def test_a_fleet_that_was_never_seen_has_no_windows_to_learn_from():
+    announced = replace(
+        quantile_forecast([100], spread=10),
+        window_levels=window_levels(counts_for=5),
+        newest_observation_s=np.zeros(1, dtype=np.int64),
+    )
+    assert not fleet_forecasts([announced], {"acme": 0.95})["acme"].paths[CHANNELS].knows_windows

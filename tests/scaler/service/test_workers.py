@@ -97,10 +97,15 @@ def test_an_ingest_that_is_opened_anew_for_another_look_back_closes_the_one_befo
 def test_a_forecast_names_who_had_departed(opener: Opener, tmp_path: Path):
     history = request(opener, tmp_path)
     worker.catch_up(history, NOW_S)
-    fleets = {"fleet": ("a", "b")}
-    forecasts = worker.forecast(ForecastRequest(history, 7200, fleets, {"fleet": CivilCalendar()}, {}), NOW_S)
+    fleets = {"stays": ("a",), "loses": ("a", "b")}
+    forecasts = worker.forecast(
+        ForecastRequest(history, 7200, fleets, dict.fromkeys(fleets, CivilCalendar()), {}), NOW_S
+    )
     assert forecasts.departed == {"b"}
-    assert forecasts.recent.values[0, -1] == 1
+    recent = forecasts.recent
+    assert recent.series == ("stays", "loses")
+    assert set(recent.row("stays").tolist()) == {1.0}
+    assert recent.row("loses").tolist() == [2.0] * 49 + [1.0] * 71, "the charts keep the past of who left"
 
 
 def test_work_that_may_wait_has_a_process_of_its_own_that_ends_with_it():

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from forecasting.explanation import Blend, members_of, with_announced_share
 from forecasting.forecast import QUANTILES, Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Measure
@@ -32,6 +33,9 @@ KEDA = words.KedaStats(True, 3.0, 8, answers=4211, alone=12, refused=1)
 LEADS = words.ReplicaStatus(words.ReplicaRole.LEADER, "calltide-a", "calltide-a", 4, NOW_S - 5000)
 FOLLOWS = words.ReplicaStatus(words.ReplicaRole.FOLLOWER, "calltide-b", "calltide-a", 4, NOW_S - 2)
 
+MEMBERS = with_announced_share(
+    members_of(Blend(*(np.array([share]) for share in (0.15, 0.06, 0.5, 0.12))))[0], share=0.08
+)
 _SPREAD = dict(zip(QUANTILES, (1.0, 1.07, 1.15, 1.21, 1.34), strict=True))
 
 
@@ -122,6 +126,7 @@ class SampleState:
     keda: words.KedaStats = KEDA
     replicas: words.ReplicaStatus = LEADS
     problems: tuple[str, ...] = ()
+    ledger_problem: str | None = None
     wall_start_s: float = field(default_factory=time.time)
 
     def now_s(self) -> float:
@@ -143,6 +148,34 @@ class SampleState:
                 "seasonal-profile": words.ForecastScores(0.11, 0.018, 0.952, 0.08, NOW_S - 3600),
                 "seasonal-naive": words.ForecastScores(0.17, 0.031, nothing, nothing, NOW_S - 3600),
             }
+            for measure in _measures(sample)
+        }
+
+    def quality(self, key: FleetKey) -> Mapping[Measure, words.ForecastQuality]:
+        sample = self._sample(key)
+        if sample.fault:
+            return {}
+        nothing = float("nan")
+        leads = (
+            ("1h", 1680, 0.062, -0.004, 0.011, 0.958, 0.062, 0.171),
+            ("6h", 1672, 0.081, -0.006, 0.014, 0.951, 0.081, 0.171),
+            ("24h", 1640, 0.114, -0.011, 0.019, 0.947, 0.114, 0.172),
+            ("48h", 0, *[nothing] * 6),
+        )
+        is_cold = sample.trust is Trust.COLD
+        return {
+            measure: words.ForecastQuality(
+                sample.trust,
+                sample.trust_reason,
+                "seasonal-profile",
+                () if is_cold else MEMBERS,
+                () if is_cold else tuple(words.LiveScores(*lead) for lead in leads),
+                0 if is_cold else 840,
+                None if is_cold else NOW_S - 35 * 86400,
+                None if is_cold else NOW_S - 1800,
+                set_aside=1 if sample.name == "harbour" else 0,
+                problem=self.ledger_problem,
+            )
             for measure in _measures(sample)
         }
 
