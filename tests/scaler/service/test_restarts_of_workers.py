@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
@@ -144,7 +144,24 @@ def test_what_another_leader_learnt_meanwhile_is_taken_over_by_one_that_led_befo
     assert trainings == 2 * BOTH
 
 
-def test_a_damaged_checkpoint_costs_a_training_and_no_forecast(tmp_path: Path, trainings: list, capsys) -> None:
+@dataclass
+class Told:
+    """What the worker logged as a warning, whatever logs are set up to do with it."""
+
+    warnings: list[str] = field(default_factory=list)
+
+    def warning(self, event: str, **details: object) -> None:
+        self.warnings.append(f"{event}: {details}")
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Told:
+    log = Told()
+    monkeypatch.setattr(worker, "_log", log)
+    return log
+
+
+def test_a_damaged_checkpoint_costs_a_training_and_no_forecast(tmp_path: Path, trainings: list, told: Told) -> None:
     before = forecast(tmp_path)
     (path,) = tmp_path.rglob("fleets.trained")
     path.write_bytes(path.read_bytes()[:-1])
@@ -152,14 +169,15 @@ def test_a_damaged_checkpoint_costs_a_training_and_no_forecast(tmp_path: Path, t
     after = forecast(tmp_path)
     assert trainings == [*BOTH, ("x", "y")]
     assert np.array_equal(before.fleets.values, after.fleets.values)
-    assert "fleets.trained.corrupt, and the model is trained again" in capsys.readouterr().out
+    (warning,) = told.warnings
+    assert "fleets.trained.corrupt, and the model is trained again" in warning
     restart()
     forecast(tmp_path)
     assert trainings == [*BOTH, ("x", "y")], "the training after the damage was kept"
 
 
 def test_an_archive_that_cannot_be_written_costs_no_forecast(
-    tmp_path: Path, trainings: list, monkeypatch: pytest.MonkeyPatch, capsys
+    tmp_path: Path, trainings: list, monkeypatch: pytest.MonkeyPatch, told: Told
 ) -> None:
     worker.catch_up(HistoryRequest(DATASET, 21 * 86400, str(tmp_path), Opener()), NOW_S)
 
@@ -168,5 +186,5 @@ def test_an_archive_that_cannot_be_written_costs_no_forecast(
 
     monkeypatch.setattr(LocalStore, "write", full)
     assert forecast(tmp_path).fleets.series == ("x", "y")
-    assert "a trained model was not kept" in capsys.readouterr().out
+    assert any("a trained model was not kept" in warning for warning in told.warnings)
     assert trainings == BOTH
