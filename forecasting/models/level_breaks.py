@@ -13,12 +13,14 @@ half a fleet. Until then the regression on recent deviations follows as far as i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from zlib import crc32
 
 import numpy as np
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.chunks import Chunk, Part
+from forecasting.models.count_law import are_counts
 from forecasting.models.recent import Float64Array
 from forecasting.models.week_layout import FloatArray
 
@@ -41,6 +43,8 @@ _LEAST_SEEN = 0.5
 """A block of which less was seen than that share of what usually is says nothing."""
 _AWAY_DAYS = 2
 """Days before and after a special one that say nothing of the level: long weekends, and weeks between holidays."""
+_LARGEST_DRAWN = 1e6
+"""Of counts beyond that the noise is no matter."""
 _LEAST_EVENTS = 16.0
 """Fewer expected events in a block say too little of its level."""
 
@@ -91,6 +95,36 @@ class LevelBreaks:
             level[series, :slot] *= np.float32(factor)
         return level
 
+    def to_learn_from(self, values: FloatArray, per_unit: float) -> FloatArray:
+        """As `taken_out`, but counts stay counts, and as noisy as counts of their new size are.
+
+        Half of a count scatters less than a count of half the size. So each of its events is kept with the chance that
+        makes the new level (binomial thinning of a Poisson process is one of the smaller rate), drawn by a generator
+        that the series itself seeds: the same past gives the same draw.
+        """
+        if self.series.size == 0:
+            return values
+        level = values.copy()
+        counted = are_counts(values, per_unit)
+        for series, slot, factor in zip(self.series.tolist(), self.slot.tolist(), self.factor.tolist(), strict=True):
+            before = level[series, :slot]
+            if counted[series] and np.nanmax(before, initial=0.0) * per_unit < _LARGEST_DRAWN:
+                before[:] = _resized(before * np.float32(per_unit), factor) / np.float32(per_unit)
+            else:
+                before *= np.float32(factor)
+        return level
+
+
+def _resized(counts: FloatArray, factor: float) -> FloatArray:
+    """Counts (slots,) at another level, NaN where they were."""
+    if factor >= 1:
+        return np.round(counts * np.float32(factor))
+    known = ~np.isnan(counts)
+    resized = counts.copy()
+    drawn = np.random.default_rng(crc32(counts.tobytes())).binomial(np.round(counts[known]).astype(np.int64), factor)
+    resized[known] = drawn.astype(np.float32)
+    return resized
+
 
 def level_breaks(chunk: Chunk, values: FloatArray, per_unit: float) -> LevelBreaks:
     """The breaks of a chunk's values (series, slots), NaN where nothing was seen. Nothing is read ahead of a block."""
@@ -110,9 +144,9 @@ def level_breaks(chunk: Chunk, values: FloatArray, per_unit: float) -> LevelBrea
     )
 
 
-def at_newest_level(part: Part, breaks: LevelBreaks) -> Part:
-    """The part as if each series had always had its newest level."""
-    return replace(part, load=breaks.taken_out(part.load))
+def at_newest_level(part: Part, breaks: LevelBreaks, per_unit: float) -> Part:
+    """The part as if each series had always had its newest level, to learn from."""
+    return replace(part, load=breaks.to_learn_from(part.load, per_unit))
 
 
 def _block_roots(chunk: Chunk, values: FloatArray, per_unit: float) -> tuple[Int64Array, Float64Array]:

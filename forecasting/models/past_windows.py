@@ -41,7 +41,7 @@ def past_windows(
     every = max(1, -(-len(history.series) // _SERIES))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
     sample = (Part.of(chunk.every(every), history) for chunk in chunks_of(calendars, history.grid))
-    parts = [at_newest_level(part, level_breaks(part.chunk, part.load, per_unit)) for part in sample]
+    parts = [at_newest_level(part, level_breaks(part.chunk, part.load, per_unit), per_unit) for part in sample]
     if not parts:
         return
     replay = _replay(parts, history)

@@ -40,7 +40,6 @@ from forecasting.models.week_layout import FloatArray
 _REGRESSED_SERIES = 256
 _SHAPED_SERIES = 512
 _BOOSTED_SERIES = 256
-_ROWS_AT_ONCE = 256
 
 
 def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
@@ -57,7 +56,7 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
 
     def known_parts(every: int = 1) -> Iterator[KnownPart]:
         for chunk, of_chunk in zip(chunks, breaks, strict=True):
-            part = at_newest_level(Part.of(chunk, history), of_chunk)
+            part = at_newest_level(Part.of(chunk, history), of_chunk, per_unit)
             yield KnownPart(part, half_width[chunk.rows], special.rows(chunk.rows)).every(every)
 
     replay = replay_of(_begun(history), history.grid.slots, history.grid.step_s, series)
@@ -120,13 +119,8 @@ def _levels(chunks: Sequence[Chunk], breaks: Sequence[LevelBreaks], history: Loa
 
 def _begun(history: LoadMatrix) -> int:
     """The first slot in which anything was observed, 0 without any."""
-    # Some rows at a time: the mask of a whole history of thousands of tenants would be as large as a chunk's arrays.
-    begun = history.grid.slots
-    for row in range(0, len(history.series), _ROWS_AT_ONCE):
-        seen = ~np.isnan(history.values[row : row + _ROWS_AT_ONCE, :begun])
-        if seen.any():
-            begun = int(np.argmax(seen.any(axis=0)))
-    return begun % max(history.grid.slots, 1)
+    seen = history.observed_by_any()
+    return int(np.argmax(seen)) if seen.any() else 0
 
 
 def _habits(

@@ -50,7 +50,7 @@ def habits_of(part: Part, *, per_unit: float, shaped_every: int) -> Habits:
     """Choose each series' smoothing and weigh its special days; every nth series is a sample for the shapes."""
     chunk = part.chunk
     breaks = level_breaks(chunk, part.load, per_unit)
-    part = at_newest_level(part, breaks)
+    part = at_newest_level(part, breaks, per_unit)
     weekly = chunk.layout.weekly(to_root(part.load, per_unit))
     ordinary = without_special_days(weekly, chunk.kinds)
     half_width = choose_half_widths(ordinary, chunk.layout.step_s, _WEEKS_TO_CHOOSE)

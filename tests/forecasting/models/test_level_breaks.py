@@ -113,8 +113,36 @@ def test_a_hole_in_the_data_is_no_break() -> None:
     assert breaks_of(LoadMatrix(history.measure, history.series, history.grid, values)).series.size == 0
 
 
-def test_trust_remembers_that_the_break_was_not_foreseen() -> None:
-    history = office_weeks({WEEKS * 7 - 1: 3.0})
+def test_a_halved_past_is_as_noisy_as_what_has_that_size() -> None:
+    history = office_weeks({WEEKS * 7 - BROKE_DAYS_AGO: 0.5})
+    learnt_from = breaks_of(history).to_learn_from(history.values, 1.0)
+    noon = slice(13 * 2, WEEKS * 5 * DAY, 7 * DAY)
+    small = office_weeks({0: 0.5}).values[:, noon]
+    assert (learnt_from == np.round(learnt_from)).all()
+    assert learnt_from[:, noon].mean() == pytest.approx(small.mean(), rel=0.1)
+    # A count's variance is its mean. Half a count's would be half of it.
+    assert 0.7 < learnt_from[:, noon].var() / learnt_from[:, noon].mean() < 1.4
+
+
+def test_coverage_is_what_it_promises_a_week_after_the_tenants_halved() -> None:
+    whole = office_weeks({WEEKS * 7 - 10: 0.5})
+    slots = whole.grid.slots
+    covered = []
+    for back in (6, 5, 4, 3, 2, 1):
+        until = slots - back * DAY
+        grid = SlotGrid(MONDAY_S, STEP_S, until)
+        history = LoadMatrix(whole.measure, whole.series, grid, whole.values[:, :until])
+        line = tomorrow(history)[..., QUANTILES.index(0.95)]
+        covered.append(whole.values[:, until : until + DAY] <= line)
+    assert 0.93 < np.mean(covered) < 0.985
+
+
+@pytest.mark.parametrize("days", [1, 2])
+def test_trust_remembers_that_the_break_was_not_foreseen(days: int) -> None:
+    history = office_weeks({WEEKS * 7 - days: 3.0})
     calendars = [CALENDAR] * SERIES
     outcome = SeasonalProfile().forecast(history, calendars, history.grid.after(DAY))
     assert set(outcome.trust) == {Trust.DEGRADED}, outcome.trust_reasons
+    for reason in outcome.trust_reasons:
+        # The hours since a day that missed: of the second day, the band of the level that was known by then holds.
+        assert "above the 95 % line" in reason if days == 1 else int(reason.split()[0]) < 24, reason
