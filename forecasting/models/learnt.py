@@ -11,7 +11,7 @@ from forecasting.load import BoolArray
 from forecasting.models.boosted import BoostedLaw
 from forecasting.models.borrowed_week import borrowed_week
 from forecasting.models.chunks import Chunk
-from forecasting.models.recent import Correction, Past, base_and_features, horizon_class, past_of, unrest
+from forecasting.models.recent import UNREST_DAY, Correction, Past, base_and_features, horizon_class, past_of, unrest
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
 from forecasting.models.spread import HOURS, ResidualLaw, hour_of_day, level_class
@@ -19,6 +19,8 @@ from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import learn_profile
 
 _SMOOTH_LAST_WEEK_S = 1800
+_RESTLESS = np.float32(3.0)
+"""Typical residuals that a day lies off on average, and more, are no guide to other days."""
 _KNOTS = 64
 """Leads at which trees are asked: their answers change slowly along a path, and each costs a walk through them all."""
 
@@ -135,6 +137,12 @@ class Centre:
     leads_s: Int64Array
     unrest: FloatArray
 
+    @property
+    def calm(self) -> BoolArray:
+        """Where trees may learn and speak, (series, origins): the last day was no break that they cannot know of."""
+        calm: BoolArray = self.unrest[..., UNREST_DAY] < _RESTLESS * self.spread.mean(axis=2)
+        return calm
+
     def quantiles(
         self,
         residuals: ResidualLaw,
@@ -175,7 +183,7 @@ class Centre:
         series, origins, leads = self.root.shape
         knots = np.unique(np.linspace(0, leads - 1, min(leads, _KNOTS)).round().astype(np.int64))
         found = np.zeros((series, origins, knots.size, len(wanted)), dtype=np.float32)
-        which = np.nonzero(self.root[:, :, knots] > above[:, None, None])
+        which = np.nonzero((self.root[:, :, knots] > above[:, None, None]) & self.calm[:, :, None])
         if which[0].size:
             at = (which[0], which[1], knots[which[2]])
             levels = level_class(self.root[at])

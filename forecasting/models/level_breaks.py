@@ -169,10 +169,11 @@ def _block_roots(chunk: Chunk, values: FloatArray, per_unit: float) -> tuple[Int
     usual = seen.reshape(values.shape[0], -1, _BLOCKS_PER_WEEK).max(axis=1)
     usual = np.tile(usual, layout.weeks)
     whole = (seen > _LEAST_SEEN * usual) & (usual > 0)
-    # The block that is not over yet says nothing.
     with np.errstate(invalid="ignore", divide="ignore"):
         roots = np.where(whole, 2.0 * np.sqrt(sums * usual / seen * per_unit + 0.375), np.nan)
-    roots[:, int(which[-1])] = np.nan
+    if slots - starts[-1] < layout.slots_per_day // blocks_a_day:
+        # The block that is not over yet says nothing.
+        roots[:, int(which[-1])] = np.nan
     ends = np.full(blocks, slots, dtype=np.int64)
     ends[which] = np.append(starts[1:], slots)
     return ends, roots[:, : int(which[-1]) + 1]

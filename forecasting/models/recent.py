@@ -24,6 +24,8 @@ HORIZON_EDGES_S = tuple(int(hours * 3600) for hours in (0.25, 0.5, 1, 2, 4, 6, 9
 WINDOWS_S = (900, 3600, 3 * 3600, 86400, 7 * 86400)
 FEATURES = ("day group", "last week", *(f"mean {w} s" for w in WINDOWS_S), "yesterday", "share 3 h", "share 24 h")
 _UNREST_S = (3600, 3 * 3600, 86400, 7 * 86400)
+UNREST_DAY = 2
+"""Which of these windows is a day."""
 _NEARBY_S = 3600
 _DAY_S = 86400
 _RELATIVE_PENALTY = 0.02

@@ -212,7 +212,7 @@ def _residual_rows(
     slots = roots.shape[1]
     path = centre(seen, correction, spread, replay.origins, replay.leads)
     scaled = (replay.observed(roots) - path.root) / path.spread
-    kept = ~(np.isnan(scaled) | _days_apart(seen)[:, replay.targets(slots)])
+    kept = path.calm[:, :, None] & ~(np.isnan(scaled) | _days_apart(seen)[:, replay.targets(slots)])
     series, origin, lead = np.nonzero(kept)
     # Thinned before they are gathered: a sample of every part is enough, and the whole may be gigabytes.
     every = max(1, series.size // MOST_ROWS)
