@@ -169,6 +169,8 @@ def test_keda_adapter_restarted(story: Story) -> None:
 
 
 def test_prometheus_down(story: Story) -> None:
+    # A follower copies the leader's answers a moment later than the HPA reads them.
+    story.wait_until_both_answer()
     with story.fault("Prometheus down"):
         before = story.answers()
         story.rig.monitoring.server.kill()
@@ -183,6 +185,8 @@ def test_prometheus_down(story: Story) -> None:
 
 
 def test_api_server_down_for_a_minute(story: Story) -> None:
+    # A follower copies the leader's answers a moment later than the HPA reads them.
+    story.wait_until_both_answer()
     with story.fault("API server down"):
         before = story.answers()
         story.rig.control_plane.api_server.kill()
