@@ -88,6 +88,12 @@ def weekday_of(local_day: Int64Array) -> Int64Array:
     return (local_day + 3) % 7
 
 
+@lru_cache(maxsize=1)
+def _known_zones() -> frozenset[str]:
+    """Read once: it is a walk through hundreds of files, and each new grid would ask for it."""
+    return frozenset(available_timezones())
+
+
 @lru_cache(maxsize=64)
 def civil_time(time_zone: str, grid: SlotGrid) -> CivilTime:
     """The wall clock of the zone on the grid.
@@ -97,7 +103,7 @@ def civil_time(time_zone: str, grid: SlotGrid) -> CivilTime:
     """
     if grid.step_s > _DAY_S:
         raise ForecastInputError(f"step_s is {grid.step_s}: a slot longer than a day has no slot of day")
-    if time_zone not in available_timezones():
+    if time_zone not in _known_zones():
         raise ForecastInputError(f"time zone {time_zone!r} is not an IANA name; write it like 'Europe/Berlin'")
     utc = pd.DatetimeIndex(grid.starts_s.astype("datetime64[s]"), tz="UTC")
     local_s = utc.tz_convert(time_zone).tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64)

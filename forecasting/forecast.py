@@ -21,6 +21,9 @@ from forecasting.window_levels import WindowLevels
 QUANTILES: tuple[float, ...] = (0.5, 0.75, 0.9, 0.95, 0.99)
 """The quantiles that every forecast carries unless a caller asks for others."""
 
+_SERIES_AT_ONCE = 64
+"""Of a check, so that what it needs in between stays in the cache."""
+
 
 class Trust(StrEnum):
     """What a series' forecast has earned so far."""
@@ -69,12 +72,20 @@ class QuantileForecast:
             raise ForecastInputError(f"members of {len(self.members)} series for {len(self.series)}: tell all or none")
         if list(self.quantiles) != sorted(set(self.quantiles)) or not all(0 < q < 1 for q in self.quantiles):
             raise ForecastInputError(f"quantiles {self.quantiles} must rise strictly inside (0, 1)")
-        known = self.values[[trust is not Trust.COLD for trust in self.trust]]
-        if not np.isfinite(known).all():
+        cold = np.array([trust is Trust.COLD for trust in self.trust], dtype=np.bool_)
+        # By blocks of series: copies and masks of the whole would be twice as large as the forecast itself.
+        for start in range(0, len(self.series), _SERIES_AT_ONCE):
+            rows = slice(start, start + _SERIES_AT_ONCE)
+            self._check_paths(self.values[rows], cold[rows])
+
+    def _check_paths(self, paths: Float32Array, cold: npt.NDArray[np.bool_]) -> None:
+        """Whether paths (series, slots, quantiles) keep their promises."""
+        finite = np.isfinite(paths)
+        if not finite.all() and not finite[~cold].all():
             raise ForecastInputError("a series that is not cold has a path that is not finite")
-        with np.errstate(invalid="ignore"):
-            if (self.values < 0).any() or (np.diff(self.values, axis=2) < 0).any():
-                raise ForecastInputError("a path is negative or falls from one quantile to the next")
+        # Of anything and NaN neither comparison holds.
+        if (paths < 0).any() or (paths[..., 1:] < paths[..., :-1]).any():
+            raise ForecastInputError("a path is negative or falls from one quantile to the next")
 
     def path(self, series: str, quantile: float | npt.NDArray[np.float64]) -> Float32Array:
         """One series' path at the given quantile, or one for each slot (slots,). Shape (slots,).

@@ -35,7 +35,7 @@ class Measure(StrEnum):
     """Call set-ups per second."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class LoadMatrix:
     """One measure of many series on one grid.
 

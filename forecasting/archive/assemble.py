@@ -85,10 +85,15 @@ def _rows(names: tuple[str, ...], series: tuple[str, ...], row_of: Mapping[str, 
 
 
 def _seen(values: Float32Array) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    # By blocks: a mask of the whole would be a quarter of the matrix on top of it.
+    # By blocks, and on only for those of whom nothing was found: nearly all are seen in the oldest slots.
     seen = np.zeros(values.shape[0], dtype=np.bool_)
+    rows = np.arange(seen.size)
     for first in range(0, values.shape[1], 256):
-        seen |= ~np.isnan(values[:, first : first + 256]).all(axis=1)
+        found = ~np.isnan(values[rows, first : first + 256]).all(axis=1)
+        seen[rows[found]] = True
+        rows = rows[~found]
+        if rows.size == 0:
+            break
     return seen
 
 

@@ -10,18 +10,22 @@ Romano, Patterson & Candès, "Conformalized quantile regression", NeurIPS 2019).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from importlib import import_module
 from typing import Protocol
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.recent import Float64Array
 from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, between_levels, level_classes
 from forecasting.models.week_layout import FloatArray
+from forecasting.quantile_lines import in_order
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)
 """The quantile levels that are learnt. Between them the correction glides, outside them it stays as it is."""
@@ -32,6 +36,8 @@ _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How much of the correction may be applied."""
 _LEANING_ROWS = 1_000.0
 """A cell's held-out losses lean on those of all cells as if it were so many rows more."""
+_AT_ONCE = 2
+"""Trees of so many levels are grown beside each other; each level's hang on nothing but their rows."""
 _SEED = 20_030_303
 _DECIMALS = 3
 
@@ -67,22 +73,37 @@ class ResidualRows:
     @classmethod
     def joined(cls, parts: Sequence[ResidualRows]) -> ResidualRows:
         """All rows of the parts, thinned evenly at random (seeded) to the most that training needs."""
-        rows = cls(
-            np.concatenate([part.context for part in parts]),
-            np.concatenate([part.scaled for part in parts]),
-            np.concatenate([part.horizon for part in parts]),
-            np.concatenate([part.level for part in parts]),
-            np.concatenate([part.weight for part in parts]),
-            np.concatenate([part.size for part in parts]),
-            np.concatenate([part.week for part in parts]),
-        )
+        size = np.concatenate([part.size for part in parts])
+        week = np.concatenate([part.week for part in parts])
         # Without the last digits and in an order of their own: which series came first is no matter then.
-        rows = replace(rows, context=np.round(rows.context, _DECIMALS), scaled=np.round(rows.scaled, _DECIMALS))
-        ordered = np.lexsort((rows.week, np.round(rows.size, _DECIMALS), rows.scaled))
-        if ordered.size > MOST_ROWS:
-            drawn = np.random.default_rng(_SEED).choice(ordered.size, MOST_ROWS, replace=False)
-            ordered = ordered[np.sort(drawn)]
-        return rows.where(ordered)
+        scaled = np.round(np.concatenate([part.scaled for part in parts]), _DECIMALS)
+        chosen = np.lexsort((week, np.round(size, _DECIMALS), scaled))
+        if chosen.size > MOST_ROWS:
+            drawn = np.random.default_rng(_SEED).choice(chosen.size, MOST_ROWS, replace=False)
+            chosen = chosen[np.sort(drawn)]
+        return cls(
+            np.round(_taken([part.context for part in parts], chosen), _DECIMALS),
+            scaled[chosen],
+            np.concatenate([part.horizon for part in parts])[chosen],
+            np.concatenate([part.level for part in parts])[chosen],
+            np.concatenate([part.weight for part in parts])[chosen],
+            size[chosen],
+            week[chosen],
+        )
+
+
+def _taken(parts: Sequence[FloatArray], chosen: Int64Array) -> FloatArray:
+    """Rows of parts (rows, features) that lie one behind the other, (chosen, features).
+
+    The parts are not put together: of all rows they are hundreds of megabytes.
+    """
+    ends = np.cumsum([part.shape[0] for part in parts])
+    of_part = np.searchsorted(ends, chosen, side="right")
+    taken = np.empty((chosen.size, parts[0].shape[1]), dtype=np.float32)
+    for index, (part, end) in enumerate(zip(parts, ends, strict=True)):
+        places = np.flatnonzero(of_part == index)
+        taken[places] = part[chosen[places] - (end - part.shape[0])]
+    return taken
 
 
 class _Regressor(Protocol):
@@ -107,8 +128,8 @@ class BoostedLaw:
         """What to add to the table's scaled quantiles: (rows, wanted), for context (rows, features)."""
         with _one_thread():
             folds = [np.stack([model.predict(context) for model in fold], axis=-1) for fold in self.models]
-        boosted = np.maximum.accumulate(np.mean(folds, axis=0).astype(np.float32) + self.offsets, axis=-1)
-        found = boosted - table.quantiles(horizon, level, LEVELS)
+        found = in_order(np.mean(folds, axis=0).astype(np.float32) + self.offsets)
+        found -= table.quantiles(horizon, level, LEVELS)
         found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]
         # What is learnt of the outermost level is no guide to where a line beyond it would go: it stays.
         inside = tuple(min(max(quantile, LEVELS[0]), LEVELS[-1]) for quantile in wanted)
@@ -121,11 +142,13 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     if rows.scaled.size < _FEWEST_ROWS or np.unique(fold_of).size < _FOLDS:
         return None
     models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
-    with _one_thread():
+    _trees()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
         for fold in range(_FOLDS):
             inside = fold_of != fold
-            fitted = tuple(_fit(rows.where(inside), quantile) for quantile in LEVELS)
-            held_out[~inside] = np.stack([model.predict(rows.context[~inside]) for model in fitted], axis=-1)
+            grown = threads.map(partial(_grown, rows.where(inside), rows.context[~inside]), LEVELS)
+            fitted, told = zip(*grown, strict=True)
+            held_out[~inside] = np.stack(told, axis=-1)
             models.append(fitted)
     missed = rows.scaled[:, None] - held_out
     offsets = np.array(
@@ -136,12 +159,28 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     return BoostedLaw(tuple(models), offsets, shares) if shares.any() else None
 
 
-def _one_thread() -> threadpool_limits:
-    """Trees on this thread alone: helpers that spin while they wait make them many times slower beside other work."""
-    # Only pools of libraries that are loaded can be limited, so theirs is loaded before. It takes a second and 90 MB
-    # that only the process that trains has to pay.
+@lru_cache(maxsize=1)
+def _trees() -> ThreadpoolController:
+    """The pools of threads that the trees' library brings, once it is loaded.
+
+    Only pools of libraries that are loaded can be limited, and to look for them takes longer than many a forecast.
+    To load them takes a second and 90 MB that only a process that trains or forecasts has to pay.
+    """
     import_module("sklearn.ensemble")
-    return threadpool_limits(1, user_api="openmp")
+    return ThreadpoolController()
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """Trees on this thread alone: helpers that spin while they wait make them many times slower beside other work."""
+    limits: AbstractContextManager[object] = _trees().limit(limits=1, user_api="openmp")
+    return limits
+
+
+def _grown(rows: ResidualRows, others: FloatArray, quantile: float) -> tuple[_Regressor, Float64Array]:
+    """Trees for a quantile, learnt from the rows, and what they say of contexts (rows, features) of others."""
+    with _one_thread():
+        model = _fit(rows, quantile)
+        return model, model.predict(others)
 
 
 def _fit(rows: ResidualRows, quantile: float) -> _Regressor:

@@ -27,6 +27,7 @@ _MIDWEEK_BELOW = np.float32(2.0)
 _LARGEST_RELATIVE_DOUBT = np.float32(1.0)
 _TABLED_RATE = np.float32(60.0)
 _RATE_ROOT_STEP = 0.002
+_ROWS_AT_ONCE = 16
 
 
 def borrowed_week(
@@ -62,13 +63,18 @@ def borrowed_week(
         sums, weights = weekly_sums(counts, first_week) if until_now else _a_week_older(counts, first_week)
         if now.any():
             _add_newest_week(ordinary[rows], sums, weights, now[rows], first_week)
-        shaped = own_habits(shaped_rate(sums, weights, shapes), sums, weights, shapes, weekend)
-        root, kept = expected_root(shaped.rate), own[rows]
-        mixed = np.where(np.isnan(kept), root, kept + share[rows, None, None] * (root - kept))
-        # Before anything of a series was seen there is nothing to forecast either.
-        began: BoolArray = np.any(weights > 0, axis=2, keepdims=True)
-        level[rows] = np.where(began, mixed, kept)
-        doubt[rows] = np.where(began, young[rows, None, None] * root_doubt(shaped), np.float32(0.0))
+        rated = shaped_rate(sums, weights, shapes)
+        # A few series at a time, so that all they need in between stays in the cache.
+        for start in range(0, rows.size, _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            of_part = Shaped(rated.rate[part], rated.variance[part])
+            shaped = own_habits(of_part, sums[part], weights[part], shapes, weekend)
+            root, kept = expected_root(shaped.rate), own[rows[part]]
+            mixed = np.where(np.isnan(kept), root, kept + share[rows[part], None, None] * (root - kept))
+            # Before anything of a series was seen there is nothing to forecast either.
+            began: BoolArray = np.any(weights[part] > 0, axis=2, keepdims=True)
+            level[rows[part]] = np.where(began, mixed, kept)
+            doubt[rows[part]] = np.where(began, young[rows[part], None, None] * root_doubt(shaped), np.float32(0.0))
     return level, doubt, share
 
 
@@ -77,7 +83,7 @@ def _weeks_and_rate(ordinary: FloatArray) -> tuple[FloatArray, FloatArray]:
 
     By whole weeks, since of most series nothing more is needed: they are grown and busy.
     """
-    roots = np.nan_to_num(ordinary, nan=0.0)
+    roots = np.where(np.isnan(ordinary), np.float32(0.0), ordinary)
     known = np.count_nonzero(roots, axis=2)
     # A count is (root / 2)² - 3/8; the root of nothing is not 0, so that 0 is left for what was not seen.
     counts = np.einsum("swc,swc->sw", roots, roots, dtype=np.float64) / 4 - 0.375 * known

@@ -11,6 +11,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.civil_time import EPOCH, DayType, Int8Array, SpecialDay, special_days, weekend_of
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import LoadMatrix
+from forecasting.models.common_fall import CommonFall
 from forecasting.models.week_layout import FloatArray, WeekLayout, week_layout
 
 CELLS = 2_000_000
@@ -60,9 +61,15 @@ class Part:
     load: FloatArray
 
     @classmethod
-    def of(cls, chunk: Chunk, history: LoadMatrix) -> Part:
-        """The rows of the history that are the chunk's."""
-        return cls(chunk, history.grid, history.values[chunk.rows])
+    def of(cls, chunk: Chunk, history: LoadMatrix, falls: Sequence[CommonFall]) -> Part:
+        """The rows of the history that are the chunk's, without the falls common to many.
+
+        They are taken out of the chunk's own copy: one of the whole history may be hundreds of megabytes.
+        """
+        load = history.values[chunk.rows]
+        for fall in falls:
+            fall.take_out(load, chunk.rows, history.grid)
+        return cls(chunk, history.grid, load)
 
     def every(self, nth: int) -> Part:
         """The part with every nth series only."""

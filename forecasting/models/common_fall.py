@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -22,7 +23,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
 from forecasting.forecast import QuantileForecast, Trust
 from forecasting.grid import Int64Array, SlotGrid
-from forecasting.load import BoolArray, LoadMatrix
+from forecasting.load import BoolArray, Float32Array, LoadMatrix
 from forecasting.models.fall_evidence import Judge, Pieces, sudden_falls, who_fell
 from forecasting.models.root_sums import clocks_of, level_and_low, runs
 from forecasting.models.scale import counts_per_unit
@@ -45,17 +46,14 @@ class CommonFall:
     end_s: int
     rows: Int64Array
 
+    def take_out(self, values: Float32Array, rows: Int64Array, grid: SlotGrid) -> None:
+        """Put NaN into the values (rows, slots) on the grid where the fall was; `rows` are their places among all."""
+        first, last = (max(0, grid.index_of(at_s)) for at_s in (self.start_s, self.end_s))
+        values[np.isin(rows, self.rows), first:last] = np.nan
 
-def without_common_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[LoadMatrix, BoolArray]:
-    """The history with NaN where tenants were in an outage, and who is in one at its end, shape (series,).
 
-    The history itself comes back where there was none.
-
-    Raises:
-        ForecastInputError: see `common_falls`.
-    """
-    falls = common_falls(history, calendars)
-    return masked(history, falls), falling_now(history, falls)
+_found: WeakKeyDictionary[LoadMatrix, tuple[tuple[CivilCalendar, ...], tuple[CommonFall, ...]]] = WeakKeyDictionary()
+"""What was found in the histories that are still in use: training, forecasts and sums ask for the same."""
 
 
 def common_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[CommonFall, ...]:
@@ -68,6 +66,14 @@ def common_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tup
     """
     if len(calendars) != len(history.series):
         raise ForecastInputError(f"{len(calendars)} calendars for {len(history.series)} series: one for each is needed")
+    by, falls = _found.get(history, (None, ()))
+    if by != tuple(calendars):
+        falls = _falls(history, calendars)
+        _found[history] = tuple(calendars), falls
+    return falls
+
+
+def _falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[CommonFall, ...]:
     grid = history.grid
     if grid.slots * grid.step_s <= _WEEK_S or not history.series:
         return ()
@@ -105,8 +111,7 @@ def masked(load: LoadMatrix, falls: Iterable[CommonFall]) -> LoadMatrix:
     for fall in falls:
         if values is load.values:
             values = load.values.copy()
-        first, last = (max(0, load.grid.index_of(at_s)) for at_s in (fall.start_s, fall.end_s))
-        values[fall.rows, first:last] = np.nan
+        fall.take_out(values, np.arange(values.shape[0]), load.grid)
     return load if values is load.values else LoadMatrix(load.measure, load.series, load.grid, values)
 
 

@@ -14,9 +14,10 @@ from forecasting.models.chunks import Chunk
 from forecasting.models.recent import UNREST_DAY, Correction, Past, base_and_features, horizon_class, past_of, unrest
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
-from forecasting.models.spread import HOURS, ResidualLaw, hour_of_day, level_class
+from forecasting.models.spread import HORIZON_GROUPS, HOURS, ResidualLaw, hour_of_day, level_class
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import learn_profile
+from forecasting.quantile_lines import in_order
 
 _SMOOTH_LAST_WEEK_S = 1800
 _RESTLESS = np.float32(3.0)
@@ -104,16 +105,19 @@ def view(
     level, doubt = place_special_days(borrowed, chunk, first_week, special)
     if borrowed_doubt is not None and borrowed_doubt.any():
         doubt = borrowed_doubt if doubt is None else np.hypot(doubt, borrowed_doubt)
-    is_special = chunk.kinds[:, layout.day] > 0
-    past = past_of(layout, profile, chunk.weekend, roots, _by_slot(level, chunk, first_week), is_special)
-    return View(chunk, past, None if doubt is None else np.nan_to_num(_by_slot(doubt, chunk, first_week)), share)
+    if doubt is not None:
+        doubt = np.where(np.isnan(doubt), np.float32(0.0), doubt)
+    is_special = (chunk.kinds > 0)[:, layout.day]
+    base = _by_slot(level, chunk, first_week, np.float32(np.nan))
+    past = past_of(layout, profile, chunk.weekend, roots, base, is_special)
+    return View(chunk, past, None if doubt is None else _by_slot(doubt, chunk, first_week, np.float32(0.0)), share)
 
 
-def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int) -> FloatArray:
-    """Values (series, kept weeks, slots_per_week) at each slot of the grid; NaN before the kept weeks."""
+def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int, missing: np.float32) -> FloatArray:
+    """Values (series, kept weeks, slots_per_week) at each slot of the grid; `missing` before the kept weeks."""
     cell = chunk.layout.cell - first_week * chunk.layout.slots_per_week
     kept = cell >= 0
-    values = np.full((weekly.shape[0], cell.size), np.nan, dtype=np.float32)
+    values = np.full((weekly.shape[0], cell.size), missing, dtype=np.float32)
     values[:, kept] = weekly.reshape(weekly.shape[0], -1)[:, cell[kept]]
     return values
 
@@ -156,9 +160,12 @@ class Centre:
         """
         scaled = residuals.quantiles(self.horizon, level_class(self.root), wanted)
         if boosted is not None and above is not None:
-            scaled = np.maximum.accumulate(scaled + self._boosted(residuals, boosted, wanted, above), axis=-1)
-        quantiles: FloatArray = self.root[..., None] + self.spread[..., None] * scaled
-        return quantiles
+            scaled += self._boosted(residuals, boosted, wanted, above)
+            in_order(scaled)
+        # The same array all the way: it has as many cells as there are slots and quantiles.
+        scaled *= self.spread[..., None]
+        scaled += self.root[..., None]
+        return scaled
 
     def context(self, at: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
         """What trees read at cells (series, origin, lead): in units of the spread, so that all sizes are alike."""
@@ -183,7 +190,10 @@ class Centre:
         series, origins, leads = self.root.shape
         knots = np.unique(np.linspace(0, leads - 1, min(leads, _KNOTS)).round().astype(np.int64))
         found = np.zeros((series, origins, knots.size, len(wanted)), dtype=np.float32)
-        which = np.nonzero((self.root[:, :, knots] > above[:, None, None]) & self.calm[:, :, None])
+        root = self.root[:, :, knots]
+        # Nor are they asked where held-out weeks left none of what they say.
+        heard = boosted.shares[HORIZON_GROUPS[self.horizon[knots]], level_class(root)] > 0
+        which = np.nonzero(heard & (root > above[:, None, None]) & self.calm[:, :, None])
         if which[0].size:
             at = (which[0], which[1], knots[which[2]])
             levels = level_class(self.root[at])

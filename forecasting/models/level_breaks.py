@@ -30,6 +30,9 @@ _WEEKS_COMPARED = 5
 _FEWEST_WEEKS = 2
 _UP_AFTER, _DOWN_AFTER = 4, 8
 """Blocks that a change must have lasted to be believed. Closed hours do not count."""
+_RUNS = ((_UP_AFTER, 1.0), (_DOWN_AFTER, -1.0))
+_ROUNDING = 1e-9
+"""A run so near to the limits may be over them when its logarithms are added up in another order."""
 _FAR = 3.0
 """How many typical deviations the run must lie off on average."""
 _LEAST_FACTOR = 1.33
@@ -129,11 +132,12 @@ def _resized(counts: FloatArray, factor: float) -> FloatArray:
 def level_breaks(chunk: Chunk, values: FloatArray, per_unit: float) -> LevelBreaks:
     """The breaks of a chunk's values (series, slots), NaN where nothing was seen. Nothing is read ahead of a block."""
     ends, roots = _block_roots(chunk, values, per_unit)
-    watch = _Watch(roots)
+    rows = np.flatnonzero(_may_have_broken(roots))
+    watch = _Watch(roots[rows])
     found = [
-        (series, int(ends[first - 1]), int(ends[block]), ratio**2)
-        for block in range(_FEWEST_WEEKS * _BLOCKS_PER_WEEK, roots.shape[1])
-        for series, first, ratio in watch.breaks_at(block)
+        (int(rows[place]), int(ends[first - 1]), int(ends[block]), ratio**2)
+        for block in range(_FEWEST_WEEKS * _BLOCKS_PER_WEEK, roots.shape[1] if rows.size else 0)
+        for place, first, ratio in watch.breaks_at(block)
     ]
     series, slot, believed, factor = zip(*found, strict=True) if found else ((), (), (), ())
     return LevelBreaks(
@@ -160,8 +164,7 @@ def _block_roots(chunk: Chunk, values: FloatArray, per_unit: float) -> tuple[Int
     which = block_of[starts]
     known = ~np.isnan(values)
     ordinary = ~_near_special(chunk)[:, which // blocks_a_day]
-    total = np.add.reduceat(np.where(known, values, np.float32(0.0)), starts, axis=1, dtype=np.float64)
-    count = np.add.reduceat(known, starts, axis=1, dtype=np.int64).astype(np.float64)
+    total, count = _sum_and_count(values, known, starts)
     blocks = layout.weeks * _BLOCKS_PER_WEEK
     sums = np.full((values.shape[0], blocks), np.nan)
     seen = np.zeros((values.shape[0], blocks))
@@ -179,6 +182,17 @@ def _block_roots(chunk: Chunk, values: FloatArray, per_unit: float) -> tuple[Int
     return ends, roots[:, : int(which[-1]) + 1]
 
 
+def _sum_and_count(values: FloatArray, known: BoolArray, starts: Int64Array) -> tuple[Float64Array, Float64Array]:
+    """Of the known values from each start to the next: (series, starts) each."""
+    if known.all():
+        # Nothing to leave out and nothing to count: mostly so.
+        length = np.diff(starts, append=values.shape[1]).astype(np.float64)
+        total = np.add.reduceat(values, starts, axis=1, dtype=np.float64)
+        return total, np.broadcast_to(length, total.shape)
+    total = np.add.reduceat(np.where(known, values, np.float32(0.0)), starts, axis=1, dtype=np.float64)
+    return total, np.add.reduceat(known, starts, axis=1, dtype=np.int64).astype(np.float64)
+
+
 def _near_special(chunk: Chunk) -> BoolArray:
     """Special days and those around them, when many are away: (series, days)."""
     special = chunk.kinds > 0
@@ -189,14 +203,52 @@ def _near_special(chunk: Chunk) -> BoolArray:
     return near
 
 
-def _median(same: Float64Array) -> Float64Array:
-    """Median of each row, NaN with fewer than two values."""
+def _expected(same: Float64Array) -> Float64Array:
+    """Median of roots (series, weeks, …) over the weeks, NaN with fewer than two or too small to tell a level."""
     ordered = np.sort(same, axis=1)
-    count = (~np.isnan(same)).sum(axis=1)
-    row = np.arange(same.shape[0])
-    middle: Float64Array = (ordered[row, np.maximum(count - 1, 0) // 2] + ordered[row, count // 2 % same.shape[1]]) / 2
-    middle[count < _FEWEST_WEEKS] = np.nan
+    count = (~np.isnan(same)).sum(axis=1, keepdims=True)
+    lower, upper = (
+        np.take_along_axis(ordered, places, axis=1)
+        for places in (np.maximum(count - 1, 0) // 2, count // 2 % same.shape[1])
+    )
+    middle: Float64Array = ((lower + upper) / 2)[:, 0]
+    with np.errstate(invalid="ignore"):
+        middle[(count[:, 0] < _FEWEST_WEEKS) | (middle < 2.0 * np.sqrt(_LEAST_EVENTS))] = np.nan
     return middle
+
+
+def _may_have_broken(roots: Float64Array) -> BoolArray:
+    """Which series (series,) have a run of blocks that shows a change at all; of roots (series, blocks).
+
+    Most have none, and until a series' first break nothing of its past is changed: so all blocks are compared at once,
+    and only those with a run are watched block by block.
+    """
+    series, blocks = roots.shape
+    weeks = -(-blocks // _BLOCKS_PER_WEEK)
+    if weeks <= _FEWEST_WEEKS:
+        return np.zeros(series, dtype=np.bool_)
+    laid = np.full((series, weeks * _BLOCKS_PER_WEEK), np.nan)
+    laid[:, :blocks] = roots
+    laid = laid.reshape(series, weeks, _BLOCKS_PER_WEEK)
+    before = [laid[:, max(0, week - _WEEKS_COMPARED) : week] for week in range(_FEWEST_WEEKS, weeks)]
+    ratio = laid[:, _FEWEST_WEEKS:] / np.stack([_expected(same) for same in before], axis=1)
+    ratio = ratio.reshape(series, -1)
+    known = ~np.isnan(ratio)
+    rows, _ = np.nonzero(known)
+    # One after the other, without the blocks that could not be compared.
+    logs = np.full((series, max(_DOWN_AFTER, ratio.shape[1])), np.nan)
+    logs[rows, (np.cumsum(known, axis=1) - 1)[known]] = np.log(ratio[known])
+    may = np.zeros(series, dtype=np.bool_)
+    for wanted, sign in _RUNS:
+        runs = [sign * logs[:, start : logs.shape[1] - wanted + 1 + start] for start in range(wanted)]
+        may |= _shows(np.add.reduce(runs) / wanted + _ROUNDING, np.minimum.reduce(runs) + _ROUNDING).any(axis=1)
+    return may
+
+
+def _shows(mean: Float64Array, least: Float64Array) -> BoolArray:
+    """Which runs show one rise that is large enough, by the mean and the least logarithm of their root ratios."""
+    shows: BoolArray = (2 * mean >= np.log(_LEAST_FACTOR)) & (least >= _ALIKE * mean)
+    return shows
 
 
 class _Watch:
@@ -211,15 +263,13 @@ class _Watch:
     def breaks_at(self, block: int) -> list[tuple[int, int, float]]:
         """Breaks believed as this block ends: the series' place, the first block of the new level, the root's ratio."""
         same = self._roots[:, block - _BLOCKS_PER_WEEK :: -_BLOCKS_PER_WEEK][:, :_WEEKS_COMPARED]
-        expected = _median(same)
-        with np.errstate(invalid="ignore"):
-            expected[expected < 2.0 * np.sqrt(_LEAST_EVENTS)] = np.nan
+        expected = _expected(same)
         self._expected[:, block] = expected
         rows = np.flatnonzero(~np.isnan(self._roots[:, block] / expected))
         self._newest[rows, :-1] = self._newest[rows, 1:]
         self._newest[rows, -1] = block
         found = []
-        for wanted, sign in ((_UP_AFTER, 1.0), (_DOWN_AFTER, -1.0)):
+        for wanted, sign in _RUNS:
             for series, first in self._runs(rows, wanted, sign):
                 run = self._newest[series, -wanted:]
                 ratio = float(self._roots[series, run].sum() / self._expected[series, run].sum())
@@ -234,8 +284,7 @@ class _Watch:
         if rows.size == 0:
             return []
         logs = sign * np.log(self._roots[rows[:, None], runs] / self._expected[rows[:, None], runs])
-        mean = logs.mean(axis=1)
-        shows = (2 * mean >= np.log(_LEAST_FACTOR)) & (logs.min(axis=1) >= _ALIKE * mean)
+        shows = _shows(logs.mean(axis=1), logs.min(axis=1))
         return [
             (int(series), int(run[0]))
             for series, run in zip(rows[shows], runs[shows], strict=True)

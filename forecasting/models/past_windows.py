@@ -14,6 +14,7 @@ import numpy as np
 from forecasting.calendar import CivilCalendar
 from forecasting.load import LoadMatrix
 from forecasting.models.chunks import Part, chunks_of
+from forecasting.models.common_fall import CommonFall
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, centre
 from forecasting.models.level_breaks import at_newest_level, level_breaks
 from forecasting.models.replay import Replay, replay_of
@@ -31,16 +32,22 @@ Lines = Callable[[Centre, SeriesLearnt], FloatArray]
 
 
 def past_windows(
-    history: LoadMatrix, calendars: Sequence[CivilCalendar], learnt: Learnt, lines: Lines
+    history: LoadMatrix,
+    calendars: Sequence[CivilCalendar],
+    learnt: Learnt,
+    lines: Lines,
+    falls: Sequence[CommonFall] = (),
 ) -> Iterator[PastWindows]:
     """Windows of a sample of the series, a chunk at a time, as the model that draws these lines would have told them.
+
+    `falls` are taken out.
 
     Raises:
         ForecastInputError: a calendar names an unknown zone, country or subdivision.
     """
     every = max(1, -(-len(history.series) // _SERIES))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
-    sample = (Part.of(chunk.every(every), history) for chunk in chunks_of(calendars, history.grid))
+    sample = (Part.of(chunk.every(every), history, falls) for chunk in chunks_of(calendars, history.grid))
     parts = [at_newest_level(part, level_breaks(part.chunk, part.load, per_unit), per_unit) for part in sample]
     if not parts:
         return

@@ -43,12 +43,16 @@ class Running:
     @classmethod
     def of(cls, values: FloatArray, first: int) -> Running:
         """Of values (series, slots) that begin at slot `first`, NaN where missing."""
-        known = ~np.isnan(values)
-        total = np.zeros((values.shape[0], values.shape[1] + 1))
-        count = np.zeros(total.shape, dtype=np.int32)
-        np.cumsum(np.where(known, values, np.float32(0.0)), axis=1, dtype=np.float64, out=total[:, 1:])
-        np.cumsum(known, axis=1, dtype=np.int32, out=count[:, 1:])
-        return cls(first, total, count)
+        missing = np.isnan(values)
+        count = np.broadcast_to(np.arange(values.shape[1] + 1, dtype=np.int32), (values.shape[0], values.shape[1] + 1))
+        if missing.any():
+            count = count.copy()
+            count[:, 1:] -= np.cumsum(missing, axis=1, dtype=np.int32)
+        return cls(first, _running_total(values, missing), count)
+
+    def alike(self, values: FloatArray, missing: BoolArray) -> Running:
+        """Of other values (series, slots) that are missing where these are: both are counted once."""
+        return Running(self.first, _running_total(values, missing), self.count)
 
     def mean(self, start: Int64Array, end: Int64Array) -> FloatArray:
         """Mean over the slots [start, end), 0 where nothing was observed. Shape (series, *start.shape)."""
@@ -57,6 +61,13 @@ class Running:
         count = self.count[:, end] - self.count[:, start]
         mean: FloatArray = ((self.total[:, end] - self.total[:, start]) / np.maximum(count, 1)).astype(np.float32)
         return mean
+
+
+def _running_total(values: FloatArray, missing: BoolArray) -> Float64Array:
+    total = np.zeros((values.shape[0], values.shape[1] + 1))
+    # Widened first and added up in place: a sum that widens as it goes does so through a buffer, at twice the cost.
+    np.copyto(total[:, 1:], values, where=~missing)
+    return np.cumsum(total, axis=1, out=total)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,8 +110,8 @@ def past_of(
         daily = profile.daily[:, days, weekend_slot[kept].astype(np.int64), layout.time.slot_of_day[kept]]
         known_base = np.where(np.isnan(known_base), daily, known_base)
     off = roots[:, kept] - known_base
-    deviation = Running.of(off, first)
-    ordinary = deviation
+    ordinary = deviation = Running.of(off, first)
+    level = deviation.alike(known_base, np.isnan(off))
     if special[:, kept].any():
         off[special[:, kept]] = np.nan
         ordinary = Running.of(off, first)
@@ -116,8 +127,8 @@ def past_of(
         special,
         deviation,
         ordinary,
-        Running.of(np.abs(off), first),
-        Running.of(np.where(known[:, kept], known_base, np.float32(np.nan)), first),
+        ordinary.alike(np.abs(off), np.isnan(off)),
+        level,
         typical.astype(np.float32),
     )
 
@@ -161,7 +172,7 @@ def unrest(past: Past, origins: Int64Array) -> FloatArray:
 
 
 def _known(values: FloatArray) -> FloatArray:
-    known: FloatArray = np.nan_to_num(values, nan=0.0)
+    known: FloatArray = np.where(np.isnan(values), np.float32(0.0), values)
     return known
 
 

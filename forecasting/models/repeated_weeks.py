@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from forecasting.calendar import CivilCalendar
+from forecasting.fan_out import chosen_fan_out
 from forecasting.forecast import QuantileForecast
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import LoadMatrix
-from forecasting.models.chunks import Chunk, chunks_of
+from forecasting.models.chunks import Chunk, Part, chunks_of
 from forecasting.models.result import check_inputs, finish, joined
 from forecasting.models.scale import counts_per_unit, to_counts
-from forecasting.models.spread import HOURS, ResidualCounts, hour_of_day, hourly_spread, level_class
+from forecasting.models.spread import ResidualCounts, ResidualLaw, hour_of_day, hourly_spread, level_class
 from forecasting.models.week_layout import FloatArray, WeekLayout
 
 _ONE_HORIZON = np.zeros(1, dtype=np.int64)
@@ -63,21 +65,44 @@ def forecast_repeated(
     if history.grid.slots and horizon.slots:
         per_unit = counts_per_unit(history.measure, history.grid.step_s)
         chunks = list(chunks_of(calendars, joined(history.grid, horizon)))
-        paths = np.empty(values.shape[:2], dtype=np.float32)
-        spread = np.empty((len(history.series), HOURS), dtype=np.float32)
-        residuals = ResidualCounts()
-        for chunk in chunks:
-            repeated = repeat(chunk.layout, history.values[chunk.rows], per_unit)
-            paths[chunk.rows] = _path(chunk, repeated, horizon.slots)
-            spread[chunk.rows] = _spread(chunk, repeated, residuals)
+        look = partial(_path_and_residuals, repeat=repeat, per_unit=per_unit, slots=horizon.slots)
+        parts = (Part.of(chunk, history, ()) for chunk in chunks)
+        paths, residuals = [], ResidualCounts()
+        for of_chunk, counts in chosen_fan_out().map(look, parts):
+            paths.append(of_chunk)
+            residuals += counts
         law = residuals.law()
-        for chunk in chunks:
-            path = paths[chunk.rows]
-            hours = _hours(chunk, chunk.layout.time.slot_of_day[-horizon.slots :])
-            scaled = law.quantiles(_ONE_HORIZON, level_class(path), quantiles)
-            roots = path[..., None] + spread[chunk.rows][:, hours, None] * scaled
-            values[chunk.rows] = to_counts(roots) / np.float32(per_unit)
+        draw = partial(_lines, law=law, quantiles=quantiles, per_unit=per_unit)
+        for chunk, lines in zip(chunks, chosen_fan_out().map(draw, zip(chunks, paths, strict=True)), strict=True):
+            values[chunk.rows] = lines
     return finish(history, horizon, quantiles, values, name)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _OfChunk:
+    """A chunk's `path` (series, slots of horizon) and its `spread` (series, 24), both roots."""
+
+    path: FloatArray
+    spread: FloatArray
+
+
+def _path_and_residuals(part: Part, *, repeat: Repeat, per_unit: float, slots: int) -> tuple[_OfChunk, ResidualCounts]:
+    repeated = repeat(part.chunk.layout, part.load, per_unit)
+    residuals = ResidualCounts()
+    spread = _spread(part.chunk, repeated, residuals)
+    return _OfChunk(_path(part.chunk, repeated, slots), spread), residuals
+
+
+def _lines(
+    given: tuple[Chunk, _OfChunk], *, law: ResidualLaw, quantiles: tuple[float, ...], per_unit: float
+) -> FloatArray:
+    """The chunk's lines, (series, slots of horizon, quantiles), in the load's unit."""
+    chunk, found = given
+    hours = _hours(chunk, chunk.layout.time.slot_of_day[-found.path.shape[1] :])
+    scaled = law.quantiles(_ONE_HORIZON, level_class(found.path), quantiles)
+    roots = found.path[..., None] + found.spread[:, hours, None] * scaled
+    lines: FloatArray = to_counts(roots) / np.float32(per_unit)
+    return lines
 
 
 def _hours(chunk: Chunk, slot_of_day: Int64Array) -> Int64Array:

@@ -23,10 +23,12 @@ from forecasting.models.trust import (
     is_cold,
 )
 from forecasting.models.week_layout import FloatArray
+from forecasting.quantile_lines import in_order
 from forecasting.window_levels import WindowLevels
 
 _WEEK_S = 7 * 86400
 _LARGEST = np.float32(1e38)
+_ROWS_AT_ONCE = 64
 
 
 def check_inputs(history: LoadMatrix, calendars: Sequence[CivilCalendar], horizon: SlotGrid) -> None:
@@ -78,8 +80,9 @@ def finish(
         span_s, slots, _missed_slots(history), _missed_lately(history), known, above, below, beside_naive, falling
     )
     trust, reasons = assess(evidence, history.grid.step_s)
-    np.clip(values, np.float32(0.0), _LARGEST, out=values)
-    np.maximum.accumulate(values, axis=2, out=values)
+    for start in range(0, len(history.series), _ROWS_AT_ONCE):
+        paths = values[start : start + _ROWS_AT_ONCE]
+        in_order(np.clip(paths, np.float32(0.0), _LARGEST, out=paths))
     values[is_cold(span_s, slots)] = np.nan
     newest = history.last_observed_s()
     return QuantileForecast(
@@ -107,13 +110,14 @@ def _by_hours(counts: Int64Array | None, series: int) -> Int64Array:
 
 def _observed_span(history: LoadMatrix) -> tuple[Int64Array, Int64Array]:
     """Seconds from the first observed slot to the issue, and the number of observed slots. Each (series,)."""
-    if history.grid.slots == 0:
-        nothing = np.zeros(len(history.series), dtype=np.int64)
-        return nothing, nothing
-    observed = history.observed
-    slots = observed.sum(axis=1, dtype=np.int64)
-    first = np.argmax(observed, axis=1)
-    return np.where(slots > 0, (history.grid.slots - first) * history.grid.step_s, 0), slots
+    span, slots = np.zeros((2, len(history.series)), dtype=np.int64)
+    # By blocks of rows: a mask of the whole would be a quarter of the matrix on top of it.
+    for start in range(0, slots.size if history.grid.slots else 0, _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        observed = ~np.isnan(history.values[rows])
+        slots[rows] = np.count_nonzero(observed, axis=1)
+        span[rows] = np.where(slots[rows] > 0, history.grid.slots - np.argmax(observed, axis=1), 0)
+    return span * history.grid.step_s, slots
 
 
 def _missed_slots(history: LoadMatrix) -> npt.NDArray[np.int64]:

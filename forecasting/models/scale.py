@@ -34,8 +34,12 @@ def counts_per_unit(measure: Measure, step_s: int) -> float:
 
 def to_root(load: FloatArray, per_unit: float) -> FloatArray:
     """Anscombe root of a load. Any shape; NaN stays NaN."""
-    counts = np.minimum(load, _LARGEST / np.float32(per_unit)) * np.float32(per_unit)
-    root: FloatArray = np.float32(2.0) * np.sqrt(counts + _OFFSET)
+    # One array all the way: these are whole histories.
+    root: FloatArray = np.minimum(load, _LARGEST / np.float32(per_unit))
+    root *= np.float32(per_unit)
+    root += _OFFSET
+    np.sqrt(root, out=root)
+    root *= np.float32(2.0)
     return root
 
 
@@ -44,9 +48,11 @@ def to_counts(root: FloatArray) -> FloatArray:
 
     The plain inverse: it takes medians to medians, and quantiles to quantiles.
     """
-    half = np.clip(root, np.float32(ZERO), _LARGEST_ROOT) / np.float32(2.0)
-    counts: FloatArray = np.maximum(half * half - _OFFSET, np.float32(0.0))
-    return counts
+    counts: FloatArray = np.clip(root, np.float32(ZERO), _LARGEST_ROOT)
+    counts /= np.float32(2.0)
+    counts *= counts
+    counts -= _OFFSET
+    return np.maximum(counts, np.float32(0.0), out=counts)
 
 
 @lru_cache(maxsize=1)

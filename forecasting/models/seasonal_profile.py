@@ -23,7 +23,7 @@ from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, LoadMatrix, Measure
 from forecasting.models.checked_days import CheckedDays
 from forecasting.models.chunks import Part, chunks_of
-from forecasting.models.common_fall import without_common_falls
+from forecasting.models.common_fall import common_falls, falling_now
 from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, view
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, level_breaks
@@ -58,9 +58,9 @@ class SeasonalProfile:
             ForecastInputError: there is not one calendar per series, or a calendar is wrong.
         """
         check_inputs(history, calendars, history.grid.after(0))
-        history, _ = without_common_falls(history, calendars)
-        model = TrainedSeasonalProfile(self.name, train(history, calendars))
-        windows = past_windows(history, calendars, model.learnt, model.plain_lines)
+        falls = common_falls(history, calendars)
+        model = TrainedSeasonalProfile(self.name, train(history, calendars, falls))
+        windows = past_windows(history, calendars, model.learnt, model.plain_lines, falls)
         per_unit = counts_per_unit(history.measure, history.grid.step_s)
         return replace(model, window_levels=learn_window_levels(windows, history.grid.step_s, per_unit))
 
@@ -123,21 +123,22 @@ class TrainedSeasonalProfile:
         check_inputs(history, calendars, horizon)
         if history.series != self.learnt.names or history.grid.step_s != self.learnt.grid.step_s:
             raise ForecastInputError("the series or their step are not those that the model was trained on")
-        seen, (history, falling) = history, without_common_falls(history, calendars)
+        falls = common_falls(history, calendars)
+        falling = falling_now(history, falls)
         values = np.zeros((len(history.series), horizon.slots, len(quantiles)), dtype=np.float32)
         scored = np.zeros((3, len(history.series), CheckedDays.of(history.grid).hours), dtype=np.int64)
         shares = np.full((_PARTS, len(history.series)), np.nan, dtype=np.float32)
         if history.grid.slots and horizon.slots:
             chunks = list(chunks_of(calendars, joined(history.grid, horizon)))
             ahead = _Ahead(history.measure, (horizon.start_s - history.grid.end_s) // horizon.step_s, horizon.slots)
-            parts = ((self._only(chunk.rows), Part.of(chunk, history)) for chunk in chunks)
+            parts = ((self._only(chunk.rows), Part.of(chunk, history, falls)) for chunk in chunks)
             found = chosen_fan_out().map(partial(_path_and_check, ahead=ahead, quantiles=quantiles), parts)
             for chunk, of_chunk in zip(chunks, found, strict=True):
                 values[chunk.rows] = of_chunk.path
                 scored[:, chunk.rows], shares[:, chunk.rows] = of_chunk.compared, of_chunk.shares
         # What was seen is judged, not what is left to learn from.
         return finish(
-            seen,
+            history,
             horizon,
             quantiles,
             values,

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.recent import Float64Array
 from forecasting.models.week_layout import FloatArray
-from forecasting.models.weekly_profile import smoothed_mean
+from forecasting.models.weekly_profile import smoothed, smoothed_mean
 
 MATURE_WEEKS = 3
 """Weeks that a series must have been observed to teach a shape."""
@@ -245,11 +246,12 @@ def own_habits(
     prior = _prior_events(rate.mean(axis=(-2, -1))[..., None], shapes.strangeness, half_width, shapes)
     by_day, known_by_day = _ratio(seen.sum(axis=-2), expected.sum(axis=-2), prior, half_width)
     ratio = np.repeat(by_day[..., None, :], 7, axis=-2)
-    resting = np.isin(np.arange(7), weekend)
-    for group in (resting, ~resting):
-        of_group = (expected * ratio)[..., group, :].sum(axis=-2)
-        by_group, _ = _ratio(seen[..., group, :].sum(axis=-2), of_group, prior, half_width)
-        ratio[..., group, :] *= by_group[..., None, :]
+    for group in (sorted(weekend), [day for day in range(7) if day not in weekend]):
+        seen_of_group = reduce(np.add, (seen[..., day, :] for day in group))
+        of_group = reduce(np.add, (expected[..., day, :] * by_day for day in group))
+        by_group, _ = _ratio(seen_of_group, of_group, prior, half_width)
+        for day in group:
+            ratio[..., day, :] *= by_group
     bent = (rate * ratio).reshape(sums.shape)
     cell_prior = _prior_events(bent, _CELL_SHARE * shapes.strangeness, half_width, shapes)
     by_cell, known_by_cell = _ratio(sums, bent * weights, cell_prior, half_width)
@@ -276,8 +278,7 @@ def _smoothed_events(events: FloatArray, half_width: int) -> FloatArray:
     """Events of a slot and its neighbours, as many as independent ones would be."""
     if half_width == 0:
         return events
-    every = np.ones(events.shape[-1], dtype=np.float32)
-    return smoothed_mean(events, every, half_width) * np.float32(_independent(half_width))
+    return smoothed(events, half_width) * np.float32(_independent(half_width))
 
 
 def _independent(half_width: int) -> float:

@@ -69,6 +69,8 @@ def hourly_spread(residual: FloatArray, hours: Int64Array, weights: FloatArray, 
 
 def _tamed(residual: FloatArray) -> FloatArray:
     """Residuals (series, samples) held within some deviations of their own: one burst widens no hour for weeks."""
+    if not residual.size:
+        return residual  # of nothing numpy has no quantile, and says so in the log
     size = np.abs(residual)
     unseen = np.isnan(size).all(axis=1, keepdims=True)
     bound = np.nanquantile(np.where(unseen, np.float32(0.0), size), _MOST, axis=1, keepdims=True).astype(np.float32)

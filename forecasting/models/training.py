@@ -18,6 +18,7 @@ from forecasting.grid import Int64Array
 from forecasting.load import LoadMatrix
 from forecasting.models.boosted import ResidualRows, learn_boosted
 from forecasting.models.chunks import Chunk, Part, chunks_of
+from forecasting.models.common_fall import CommonFall
 from forecasting.models.count_law import shrunk_dispersion
 from forecasting.models.learnt import Learnt, SeriesLearnt
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, at_newest_level
@@ -42,8 +43,8 @@ _SHAPED_SERIES = 512
 _BOOSTED_SERIES = 256
 
 
-def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
-    """Learn everything that later forecasts of these series use.
+def train(history: LoadMatrix, calendars: Sequence[CivilCalendar], falls: Sequence[CommonFall] = ()) -> Learnt:
+    """Learn everything that later forecasts of these series use, and nothing from the falls common to many.
 
     Raises:
         ForecastInputError: a calendar names an unknown zone, country or subdivision.
@@ -52,11 +53,11 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> Learnt:
     fan_out, series = chosen_fan_out(), len(history.series)
     chunks = list(chunks_of(calendars, history.grid))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
-    breaks, half_width, special, shapes = _habits(fan_out, history, chunks, per_unit)
+    breaks, half_width, special, shapes = _habits(fan_out, history, chunks, falls)
 
     def known_parts(every: int = 1) -> Iterator[KnownPart]:
         for chunk, of_chunk in zip(chunks, breaks, strict=True):
-            part = at_newest_level(Part.of(chunk, history), of_chunk, per_unit)
+            part = at_newest_level(Part.of(chunk, history, falls), of_chunk, per_unit)
             yield KnownPart(part, half_width[chunk.rows], special.rows(chunk.rows)).every(every)
 
     replay = replay_of(_begun(history), history.grid.slots, history.grid.step_s, series)
@@ -124,14 +125,15 @@ def _begun(history: LoadMatrix) -> int:
 
 
 def _habits(
-    fan_out: FanOut, history: LoadMatrix, chunks: Sequence[Chunk], per_unit: float
+    fan_out: FanOut, history: LoadMatrix, chunks: Sequence[Chunk], falls: Sequence[CommonFall]
 ) -> tuple[list[LevelBreaks], Int64Array, SpecialDays, WeeklyShapes | None]:
     """Breaks of each chunk, smoothing (series,), the ways of special days, and typical weeks learnt from a sample."""
     series = len(history.series)
     half_width = np.zeros(series, dtype=np.int64)
     breaks, evidence, cells = [], [], []
+    per_unit = counts_per_unit(history.measure, history.grid.step_s)
     look = partial(habits_of, per_unit=per_unit, shaped_every=_every(series, _SHAPED_SERIES))
-    parts = (Part.of(chunk, history) for chunk in chunks)
+    parts = (Part.of(chunk, history, falls) for chunk in chunks)
     for chunk, habits in zip(chunks, fan_out.map(look, parts), strict=True):
         breaks.append(habits.breaks)
         half_width[chunk.rows] = habits.half_width

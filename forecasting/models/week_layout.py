@@ -57,7 +57,10 @@ class WeekLayout:
         slots = values.shape[1]
         cell, again = self.cell[:slots], self.repeated[:slots]
         laid = np.full((values.shape[0], self.weeks * self.slots_per_week), np.nan, dtype=np.float32)
-        laid[:, cell[~again]] = values[:, ~again]
+        if not again.any() and slots and cell[-1] - cell[0] == slots - 1:
+            laid[:, cell[0] : cell[-1] + 1] = values
+        else:
+            laid[:, cell[~again]] = values[:, ~again]
         if again.any():
             first, second = laid[:, cell[again]], values[:, again]
             mean = np.where(np.isnan(first), second, np.where(np.isnan(second), first, (first + second) / 2))

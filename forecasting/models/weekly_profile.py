@@ -22,6 +22,8 @@ DAILY_FADE = np.float32(0.85)
 """What a day counts for in the profile of its day group when it is one day older."""
 BANDWIDTHS_S = (0, 900, 1800, 3600, 7200)
 """Half-widths of the smoothing that a series may choose from."""
+_CELLS_AT_ONCE = 65_536
+"""Of a smoothing, so that all it needs in between stays in the cache."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +53,7 @@ def learn_profile(
     before = np.full_like(level, np.nan)
     from_week = max(first_week, 1)
     seen = ordinary[:, from_week - 1 : ordinary.shape[1] - 1]
-    before[:, from_week - first_week :] = _smoothed(seen, smooth_slots)
+    before[:, from_week - first_week :] = _mean_smoothed(seen, smooth_slots)
     return WeeklyProfile(first_week, level, before, _daily_profiles(ordinary, weekend, first_week))
 
 
@@ -64,16 +66,25 @@ def weekly_sums(ordinary: FloatArray, first_week: int) -> tuple[FloatArray, Floa
     for week in range(weeks):
         if week >= first_week:
             sums[:, week - first_week], weights[:, week - first_week] = total, weight
-        seen = ordinary[:, week]
-        known = ~np.isnan(seen)
-        total *= WEEKLY_FADE
-        weight *= WEEKLY_FADE
-        np.add(total, seen, out=total, where=known)
-        weight += known
+        if week < weeks - 1:
+            _fade_and_add(total, weight, ordinary[:, week], ~np.isnan(ordinary[:, week]), WEEKLY_FADE)
     return sums, weights
 
 
-def _smoothed(values: FloatArray, half_width: int) -> FloatArray:
+def _fade_and_add(total: FloatArray, weight: FloatArray, seen: FloatArray, known: BoolArray, fade: np.float32) -> None:
+    """Let a sum and its weight fade and add what was seen where it is known, in place. All of one shape."""
+    total *= fade
+    weight *= fade
+    # Adding by a mask is several times slower than adding, and mostly nothing or everything was seen.
+    if known.all():
+        total += seen
+        weight += np.float32(1.0)
+    elif known.any():
+        total += np.where(known, seen, np.float32(0.0))
+        weight += known
+
+
+def _mean_smoothed(values: FloatArray, half_width: int) -> FloatArray:
     known = ~np.isnan(values)
     return smoothed_mean(np.where(known, values, np.float32(0.0)), known.astype(np.float32), half_width)
 
@@ -85,37 +96,49 @@ def smoothed_mean(sums: FloatArray, weights: FloatArray, half_width: int) -> Flo
     """
     own = weights > 0
     if half_width > 0:
-        sums, weights = _triangle(sums, half_width), _triangle(weights, half_width)
+        sums, weights = smoothed(sums, half_width), _smoothed_weights(weights, half_width)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean: FloatArray = np.where(own, sums / weights, np.float32(np.nan))
     return mean
 
 
-def _triangle(values: FloatArray, half_width: int) -> FloatArray:
+def _smoothed_weights(weights: FloatArray, half_width: int) -> FloatArray:
+    """As `smoothed`; where all series have missed the same slots, and mostly none, they are smoothed once."""
+    if weights.ndim > 1 and (weights == weights[:1]).all():
+        return np.broadcast_to(smoothed(weights[:1], half_width), weights.shape)
+    return smoothed(weights, half_width)
+
+
+def smoothed(values: FloatArray, half_width: int) -> FloatArray:
     """Triangular kernel around the circular last axis, as two running means."""
     narrow = max(1, half_width // 2)
     window = 2 * narrow + 1
-    around = np.concatenate([values[..., -2 * narrow :], values, values[..., : 2 * narrow]], axis=-1)
-    mean: FloatArray = _running_sum(_running_sum(around, window), window) / np.float32(window * window)
-    return mean
+    rows = values.reshape(-1, values.shape[-1])
+    mean = np.empty(rows.shape, dtype=np.float32)
+    at_once = max(1, _CELLS_AT_ONCE // rows.shape[1])
+    for start in range(0, rows.shape[0], at_once):
+        part = rows[start : start + at_once]
+        around = np.concatenate([part[:, -2 * narrow :], part, part[:, : 2 * narrow]], axis=1)
+        twice = _running_sum(_running_sum(around, window), window)
+        np.divide(twice, np.float32(window * window), out=mean[start : start + at_once])
+    return mean.reshape(values.shape)
 
 
 def _running_sum(values: FloatArray, window: int) -> FloatArray:
-    """Sums over `window` neighbours of the last axis, which gets shorter by window - 1.
+    """Sums over `window` neighbours, an odd number, of values (rows, cells): (rows, cells - window + 1).
 
     By doubling: sums of 2, 4, 8 … neighbours, put together by the bits of the window. A cumulative sum would be one
     long chain of additions, several times slower, and needs double precision.
     """
     size = values.shape[-1] - window + 1
-    total = np.zeros((*values.shape[:-1], size), dtype=np.float32)
-    block, width, done = values, 1, 0
+    total = values[:, :size].copy()
+    block, width, done = values, 1, 1
     while done < window:
+        block = block[:, :-width] + block[:, width:]
+        width *= 2
         if window & width:
-            total += block[..., done : done + size]
+            total += block[:, done : done + size]
             done += width
-        if done < window:
-            block = block[..., :-width] + block[..., width:]
-            width *= 2
     return total
 
 
@@ -132,12 +155,9 @@ def _daily_profiles(ordinary: FloatArray, weekend: tuple[int, ...], first_week: 
             group = int(day % 7 in weekend)
             seen = days[:, day]
             known = ~np.isnan(seen)
-            if not known.any():
-                continue
-            total[:, group] *= DAILY_FADE
-            weight[:, group] *= DAILY_FADE
-            np.add(total[:, group], seen, out=total[:, group], where=known)
-            weight[:, group] += known
+            # A day on which nothing was seen lets nothing fade.
+            if known.any():
+                _fade_and_add(total[:, group], weight[:, group], seen, known, DAILY_FADE)
     return profiles
 
 

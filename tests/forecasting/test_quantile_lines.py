@@ -1,3 +1,4 @@
+from dataclasses import replace
 from statistics import NormalDist
 
 import numpy as np
@@ -66,3 +67,23 @@ def test_a_single_line_does_not_go_on():
     assert alone.path("acme", 0.95).tolist() == [7]
     with pytest.raises(ForecastInputError, match="outside"):
         alone.path("acme", 0.99)
+
+
+@pytest.mark.parametrize(
+    ("broken", "said"), [([1, 3, 2, 4], "falls"), ([-1, 0, 0, 0], "negative"), ([1, np.nan, 2, 3], "not finite")]
+)
+def test_of_hundreds_of_series_one_broken_path_is_refused_unless_it_is_cold(broken, said):
+    whole = forecast([[10, 20, 30, 70]])
+    many = {
+        "series": tuple(f"tenant-{row}" for row in range(300)),
+        "values": np.repeat(whole.values, 300, axis=0),
+        "newest_observation_s": np.ones(300, dtype=np.int64),
+        "trust": (Trust.TRUSTED,) * 300,
+        "trust_reasons": ("for the test",) * 300,
+    }
+    replace(whole, **many)
+    many["values"][271, 0] = broken
+    with pytest.raises(ForecastInputError, match=said):
+        replace(whole, **many)
+    if said == "not finite":
+        replace(whole, **many | {"trust": (Trust.TRUSTED,) * 271 + (Trust.COLD,) + (Trust.TRUSTED,) * 28})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -11,14 +12,13 @@ from forecasting.calendar import CivilCalendar
 from forecasting.civil_time import civil_time
 from forecasting.errors import ForecastInputError
 from forecasting.grid import SlotGrid
-from forecasting.load import LoadMatrix, Measure, fleet_sums
+from forecasting.load import BoolArray, LoadMatrix, Measure, fleet_sums
 from forecasting.models import default_forecaster
 from forecasting.models.common_fall import (
     common_falls,
     falling_now,
     falls_of_sums,
     masked,
-    without_common_falls,
 )
 from tests.forecasting.histories import DAY_S, HOUR_S, Floats, days_before, instant, matrix
 
@@ -56,9 +56,15 @@ def _with_outage(
     return matrix(history.grid, values)
 
 
+def _without_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[LoadMatrix, BoolArray]:
+    """The history with its falls taken out, and who is in one at its end."""
+    falls = common_falls(history, calendars)
+    return masked(history, falls), falling_now(history, falls)
+
+
 def _mask(history: LoadMatrix, calendar: CivilCalendar = PLAIN):
     """Which values were taken out, shape (tenants, slots)."""
-    without, _ = without_common_falls(history, [calendar] * len(history.series))
+    without, _ = _without_falls(history, [calendar] * len(history.series))
     return np.isnan(without.values) & ~np.isnan(history.values)
 
 
@@ -92,7 +98,7 @@ def recovered(whole):
     history = whole
     for start, hours, left in OUTAGES.values():
         history = _with_outage(history, start, hours, left, redial=1.4)
-    return _next_week(without_common_falls(history, [PLAIN] * TENANTS)[0])
+    return _next_week(_without_falls(history, [PLAIN] * TENANTS)[0])
 
 
 @pytest.mark.parametrize("outage", OUTAGES)
@@ -121,7 +127,7 @@ def test_while_an_outage_lasts_the_forecast_is_held():
     down = _with_outage(whole, "2026-06-03T13:00", 2, 0.0)
     calendars, ahead = [PLAIN] * TENANTS, whole.grid.after(8)
     trained = default_forecaster().trained(whole, calendars)
-    kept, falling = without_common_falls(down, calendars)
+    kept, falling = _without_falls(down, calendars)
     undisturbed, held = (trained.forecast(each, calendars, ahead).values[:, :, 0].sum() for each in (whole, kept))
     assert falling.all()
     assert held == pytest.approx(undisturbed, rel=0.01)
@@ -146,9 +152,9 @@ def test_an_outage_is_taken_out_whole_and_little_else(start, hours, left):
 
 def test_one_slot_of_it_is_enough_to_hold():
     history = _with_outage(_history("2026-06-03T13:15"), "2026-06-03T13:00", 0.25, 0.0)
-    _, falling = without_common_falls(history, [PLAIN] * TENANTS)
+    _, falling = _without_falls(history, [PLAIN] * TENANTS)
     assert falling.all()
-    assert not without_common_falls(_history("2026-06-03T13:15"), [PLAIN] * TENANTS)[1].any()
+    assert not _without_falls(_history("2026-06-03T13:15"), [PLAIN] * TENANTS)[1].any()
 
 
 @pytest.mark.parametrize("share", [0.3, 0.5])
@@ -164,7 +170,7 @@ def test_climbing_back_and_redialling_teach_nothing_for_a_while(share):
 def test_a_fleet_that_comes_back_is_still_falling_until_it_is_back():
     history = _with_outage(_history("2026-06-02T14:15"), "2026-06-02T12:00", 2, 0.0)
     history.values[:, -1] = np.floor(history.values[:, -1] * 0.5)
-    assert without_common_falls(history, [PLAIN] * TENANTS)[1].all()
+    assert _without_falls(history, [PLAIN] * TENANTS)[1].all()
 
 
 def test_tenants_of_few_calls_are_recognised_together():
@@ -211,7 +217,7 @@ def test_what_is_missing_is_no_fall():
 @pytest.mark.parametrize("step_s", [300, 3600])
 def test_an_ordinary_history_is_handed_back_as_it_is(mean_size, step_s):
     history = _history(step_s=step_s, mean_size=mean_size)
-    without, falling = without_common_falls(history, [PLAIN] * TENANTS)
+    without, falling = _without_falls(history, [PLAIN] * TENANTS)
     assert without is history
     assert not falling.any()
 
@@ -235,7 +241,7 @@ def test_the_closed_day_of_some_does_not_hide_the_outage_of_the_others():
     history = _with_outage(_history(), "2026-05-25T00:00", 24, 0.0, rows=slice(0, 12))
     history = _with_outage(history, "2026-05-25T11:00", 3, 0.0)
     closed = CivilCalendar(closures=(date(2026, 5, 25),))
-    without, _ = without_common_falls(history, [closed] * 12 + [PLAIN] * 28)
+    without, _ = _without_falls(history, [closed] * 12 + [PLAIN] * 28)
     slots = _slots(history.grid, "2026-05-25T11:00", 3)
     assert np.isnan(without.values[12:, slots]).mean() > 0.98
 
