@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from scaler.core.fleets import FleetKey
-from scaler.retirement.actions import DeletePod, LowerScale, MovePod, ProtectPod, ReleasePod, SetFrontGate, SetPodGate
+from scaler.retirement.actions import DeletePod, LowerScale, MovePod, ReleasePod, SetFrontGate, SetPodGate
 from scaler.retirement.closings import Closing, Closings
 from scaler.retirement.evidence import DeadNode, DrainRecord, ProvedEmpty, ReleaseEvidence
 from scaler.retirement.machine import Decision, step
@@ -188,7 +188,7 @@ def _taken_down(pods: tuple[PodW, ...], decision: Decision, told: int, lost_prox
     )
 
 
-def _write(action: MovePod | ReleasePod | ProtectPod | DeletePod) -> Write:
+def _write(action: MovePod | ReleasePod | DeletePod) -> Write:
     match action:
         case MovePod():
             purpose = PURPOSES.index(action.drain.purpose) if action.drain else 0
@@ -197,8 +197,6 @@ def _write(action: MovePod | ReleasePod | ProtectPod | DeletePod) -> Write:
             ground = action.evidence.ground
             boot = int(ground.boot.started) if isinstance(ground, ProvedEmpty) else NODE_GONE
             return ("release", boot, PURPOSES.index(action.evidence.purpose))
-        case ProtectPod():
-            return ("protect", 0, 0)
         case _:
             return ("delete", 0, 0)
 

@@ -118,8 +118,6 @@ class PodEvents:
         pod = pod._replace(writes=_without(pod.writes, write), late=_without(pod.late, write))
         if kind == "delete":
             return self.deleted(pod, "calltide's delete is done", ours=True)
-        if kind == "protect":
-            return PodStep("written: protected again", self._new_version(pod, protected=True))
         if kind == "release":
             broken = "" if pod.state in (DRAINED, RELEASED) or value == NODE_GONE else Promise.NOT_DRAINED
             changed = self._new_version(pod, state=RELEASED, purpose=purpose, protected=False, evidence=value)
@@ -172,12 +170,16 @@ class PodEvents:
             yield PodStep("its node is back", self._new_version(pod, ready=True, node=NODE_OK))
         if not self.refuses_delete(pod):
             yield self.deleted(pod, "kubectl deletes it", ours=False)._replace(fault="foreign")
-        if Outside.DISRUPTION_BUDGET not in self.outside or not pod.protected:
+        if Outside.DISRUPTION_BUDGET not in self.outside or not (pod.protected or self._is_reserved(pod)):
             yield self.deleted(pod, "it is evicted", ours=False)._replace(fault="foreign")
 
     def refuses_delete(self, pod: PodW) -> bool:
-        """Whether the admission policy refuses to delete the pod."""
-        return pod.protected and pod.started and Outside.DELETE_ADMISSION in self.outside
+        """Whether the admission policies refuse to let anybody but calltide delete the pod."""
+        protected = pod.protected and Outside.DELETE_ADMISSION in self.outside
+        return pod.started and (protected or self._is_reserved(pod))
+
+    def _is_reserved(self, pod: PodW) -> bool:
+        return pod.state == RELEASED and Outside.RELEASED_ADMISSION in self.outside
 
     def later(self, pod: PodW, leaderless: bool) -> PodW:
         """The pod a tick later. What a leader sent before it crashed may be done as long as another leads already."""
@@ -200,7 +202,7 @@ def _changed(pod: PodW, closings: Closings, **changed: Any) -> PodW:
     """The pod at a new version: writes over the one before fail, as far as they name it."""
     bound = set()
     if Closing.COMPARE_AND_SWAP in closings:
-        bound |= {"move", "release", "protect"}
+        bound |= {"move", "release"}
     if Closing.DELETE_PRECONDITIONS in closings:
         bound.add("delete")
     writes, late = (tuple(write for write in some if write[0] not in bound) for some in (pod.writes, pod.late))

@@ -21,7 +21,7 @@ NOBODY_ANSWERS = Unproved(Doubt.NO_ANSWER, 0.0)
 FORGOTTEN = PodMemory("", NOBODY_ANSWERS)
 
 Write = tuple[str, int, int]
-"""A write that was decided and not yet done: its kind ('move', 'release', 'protect', 'delete'), and what it writes."""
+"""A write that was decided and not yet done: its kind ('move', 'release', 'delete'), and what it writes."""
 
 
 class PodW(NamedTuple):

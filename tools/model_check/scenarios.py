@@ -17,6 +17,8 @@ class Outside(StrEnum):
     """The protection is in the pod template, not added later."""
     DELETE_ADMISSION = "delete-admission"
     """A protected pod cannot be deleted, whoever asks."""
+    RELEASED_ADMISSION = "released-admission"
+    """A released pod can be deleted, or evicted, by calltide alone."""
     DISRUPTION_BUDGET = "disruption-budget"
     """Nor evicted."""
     SCALE_ADMISSION = "scale-admission"
@@ -110,7 +112,8 @@ def quick() -> list[Scenario]:
         Scenario("recordings", _TWO, 2, 1, (1,), 0, 2, _each("restart", "takeover"), recordings=True),
         Scenario("unseen restart", _TWO, 2, 2, most_pods=2, faults=_each("restart"), budget=1, unseen_restarts=True),
         Scenario("three pods", _THREE, 3, 2, faults={}, budget=0),
-        Scenario("three pods, a fault", _THREE, 3, 1, (1,), 0, 3, _each("takeover"), budget=1, legs=False),
+        Scenario("three pods, a leader dies", _THREE, 3, 2, (1,), 0, 3, _each("takeover"), budget=1, legs=False),
+        Scenario("three pods, a fault", _THREE, 3, 1, (1, 2), 1, 3, _each("takeover", "restart"), 1, legs=False),
         Scenario("standstills", _TWO, 2, 1, (1, 2, 0), 1, 2, _each("way-up", "frozen", "foreign"), legs=False),
         Scenario("stateful set", _TAILED, 3, 1, (1, 2), 1, 3, _each("restart", "takeover"), 1, stateful, legs=False),
         Scenario("no pod gate", _TWO, 2, 1, faults=_each("unreachable", "takeover"), pod_gate=False),

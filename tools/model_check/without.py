@@ -72,11 +72,12 @@ WITHOUT = (
     Without(Closing.LEASE_AND_SILENCE, replace(_with(_ONE, "node"), needs=(2,))),
     Without(Outside.BORN_PROTECTED, replace(_with(_ONE, "foreign"), needs=(2,), replicas=3)),
     Without(Outside.DELETE_ADMISSION, _with(_ONE, "foreign")),
+    Without(Outside.RELEASED_ADMISSION, _with(_ONE, "restart", "takeover", "foreign")),
     Without(Outside.DISRUPTION_BUDGET, _with(_ONE, "foreign")),
     Without(Outside.SCALE_ADMISSION, _with(_ONE, "foreign")),
     Without(Outside.HPA_ONLY_RAISES, _ONE, also=(Outside.SCALE_ADMISSION,)),
     Without(Outside.ZERO_TOLERANCE, _ONE),
     Without(Outside.GATE_DEADLINE, _with(_RISES, "takeover")),
-    Without(Outside.WRITE_DEADLINE, _with(_ONE, "restart", "takeover")),
+    Without(Outside.WRITE_DEADLINE, _with(_ONE, "restart", "takeover"), also=(Outside.RELEASED_ADMISSION,)),
     Without(Outside.POD_GATE, _ONE),
 )

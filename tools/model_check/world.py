@@ -212,10 +212,10 @@ class Model:
         return not self.of_pod.refuses_delete(min(self.pods(world), key=controller_rank))
 
     def _leader_is_due(self, world: World) -> bool:
-        """Whether a released pod is to be deleted or protected again: from the release on nothing waits."""
-        if world.leaderless:
+        """Whether a released pod that anybody may delete is to be deleted: then nothing waits from the release on."""
+        if world.leaderless or Outside.RELEASED_ADMISSION in self.outside:
             return False
-        return any(pod.state == RELEASED and not pod.protected for pod in self.pods(world))
+        return any(pod.state == RELEASED for pod in self.pods(world))
 
     def _fleet_faults(self, world: World) -> Iterator[Step]:
         if world.changes:
