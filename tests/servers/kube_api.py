@@ -3,10 +3,9 @@
 It exists to provoke what a real kube-apiserver cannot be made to do at will: 410 Gone at a chosen moment, a watch that
 goes silent on an open connection, a stream that is cut in the middle, a server that is away and comes back with its
 state. It speaks plain HTTP: list in pages with a consistent resourceVersion, watch with bookmarks and
-`timeoutSeconds`, metadata-only lists and watches, Status objects as errors; and Leases (kube_leases.py), the only thing
-that is written. It stores objects as they are given
-(kube_objects.py makes them in the real API's shape) and proves nothing about a real server's own behaviour: that is
-the rig's business.
+`timeoutSeconds`, metadata-only lists and watches, Status objects as errors; and what calltide writes: Leases
+(kube_leases.py), pods, scales and Events (kube_writes.py). It stores objects as they are given (kube_objects.py makes
+them in the real API's shape) and proves nothing about a real server's own behaviour: that is the rig's business.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
 from tests.servers.kube_leases import LEASES, Leases
+from tests.servers.kube_writes import RefusalError, answer_write
 
 COLLECTIONS = {
     "/apis/keda.sh/v1alpha1/scaledobjects": ("ScaledObject", "keda.sh/v1alpha1"),
@@ -28,6 +28,8 @@ COLLECTIONS = {
     "/apis/apps/v1/statefulsets": ("StatefulSet", "apps/v1"),
     "/apis/apps/v1/replicasets": ("ReplicaSet", "apps/v1"),
     "/api/v1/pods": ("Pod", "v1"),
+    "/api/v1/nodes": ("Node", "v1"),
+    "/api/v1/namespaces": ("Namespace", "v1"),
 }
 _PATH_OF = {kind: path for path, (kind, _) in COLLECTIONS.items()}
 
@@ -50,6 +52,12 @@ class KubeApi:
         self.expire_pages = False
         self.epoch = 0
         self.leases = Leases()
+        self.writes: list[tuple[str, dict[str, str], object]] = []
+        """Method and path, query and body of each write but those of Leases."""
+        self.told: list[dict] = []
+        """The Events that were written."""
+        self.unanswered = False
+        """Whether writes are done and never answered."""
         self._server: ThreadingHTTPServer | None = None
         self._port = 0
 
@@ -164,15 +172,48 @@ class _Handler(BaseHTTPRequestHandler):
         return False
 
     def do_POST(self) -> None:
-        self._lease("POST")
+        if urlsplit(self.path).path.startswith(LEASES):
+            self._lease("POST")
+        else:
+            self._write("POST")
+
+    def do_PATCH(self) -> None:
+        self._write("PATCH")
+
+    def do_DELETE(self) -> None:
+        self._write("DELETE")
 
     def do_PUT(self) -> None:
         self._lease("PUT")
 
-    def _lease(self, method: str) -> None:
-        path = urlsplit(self.path).path
+    def _body(self) -> object:
         length = int(self.headers.get("Content-Length", 0))
-        body = json.loads(self.rfile.read(length)) if length else None
+        return json.loads(self.rfile.read(length)) if length else None
+
+    def _write(self, method: str) -> None:
+        parts, body = urlsplit(self.path), self._body()
+        query = {key: values[0] for key, values in parse_qs(parts.query).items()}
+        with self.api.changed:
+            self.api.writes.append((f"{method} {parts.path}", query, body))
+            self.api.changed.notify_all()
+        if self.api.silent:
+            self._hang()
+            return
+        if refused := self.api.refused.get(parts.path):
+            self._status(refused, "Forbidden", "the server says no")
+            return
+        try:
+            code, answer = answer_write(self.api, method, parts.path, self.headers["Content-Type"], body)
+        except RefusalError as refusal:
+            self._status(refusal.code, refusal.reason, str(refusal))
+            return
+        if self.api.unanswered:
+            self._hang()
+        else:
+            self._json(code, answer)
+
+    def _lease(self, method: str) -> None:
+        path, body = urlsplit(self.path).path, self._body()
         self.api.requests.append((f"{method} {path}", {}))
         if self.api.silent:
             self._hang()

@@ -54,7 +54,10 @@ def scaled_object(
     return item
 
 
-def hpa(name: str = "acme", *, up: str | None = "0", down: str | None = "0") -> dict:
+def hpa(
+    name: str = "acme", *, up: str | None = "0", down: str | None = "0", untrue: dict[str, str] | None = None
+) -> dict:
+    """An HPA that follows its metric; `untrue` names conditions that do not hold, each with its reason."""
     item = _head("autoscaling/v2", "HorizontalPodAutoscaler", f"keda-hpa-{name}", "voice", MONDAY_S - 86400)
     ways = {
         "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max"},
@@ -70,7 +73,12 @@ def hpa(name: str = "acme", *, up: str | None = "0", down: str | None = "0") -> 
         "maxReplicas": 40,
         "behavior": ways,
     }
-    item["status"] = {"currentReplicas": 2, "desiredReplicas": 2, "currentMetrics": []}
+    whys = untrue or {}
+    conditions = [
+        {"type": kind, "status": "False" if kind in whys else "True", "reason": whys.get(kind, "Fine")}
+        for kind in ("AbleToScale", "ScalingActive", "ScalingLimited")
+    ]
+    item["status"] = {"currentReplicas": 2, "desiredReplicas": 2, "currentMetrics": [], "conditions": conditions}
     return item
 
 
@@ -115,13 +123,21 @@ def pod(
     restarts: int = 0,
     deleting: bool = False,
     state: str | None = None,
+    protected: str | None = None,
+    **annotations: str,
 ) -> dict:
-    """A pod: never Ready unless `ready_after_s` is given; not Ready any more with `lost_after_s`."""
+    """A pod: never Ready unless `ready_after_s` is given; not Ready any more with `lost_after_s`.
+
+    `annotations` are those of calltide.io, by their names there.
+    """
     item = _head("v1", "Pod", name, "voice", created_s)
     item["metadata"]["ownerReferences"] = [_owner("apps/v1", *owner)]
     item["metadata"]["labels"] |= {"controller-revision-hash": "acme-6d4"} if owner[0] == "StatefulSet" else {}
     if state is not None:
         item["metadata"]["annotations"]["calltide.io/state"] = state
+    item["metadata"]["annotations"] |= {f"calltide.io/{key}": value for key, value in annotations.items()}
+    if protected is not None:
+        item["metadata"]["labels"]["calltide.io/protected"] = protected
     if deleting:
         item["metadata"] |= {"deletionTimestamp": stamp(created_s + 9000), "deletionGracePeriodSeconds": 3600}
     ready = ready_after_s is not None and lost_after_s is None
@@ -129,6 +145,7 @@ def pod(
     item["spec"] = _template(name)["spec"] | {"nodeName": "node-1"}
     item["status"] = {
         "phase": phase,
+        "podIP": "127.2.0.7",
         "startTime": stamp(created_s + 1),
         "conditions": [
             _condition("PodScheduled", True, created_s),
@@ -144,10 +161,37 @@ def pod(
                 "restartCount": restarts,
                 "image": "registry.example/asterisk:22",
                 "imageID": "registry.example/asterisk@sha256:00",
+                "containerID": f"containerd://{uid('Cont', name)}",
                 "state": {"running": {"startedAt": stamp(created_s + 3)}},
             }
         ],
     }
+    return item
+
+
+def node(
+    name: str = "node-1", *, ready: str = "True", cordoned: bool = False, taint: str | None = None, zone: str = "z1"
+) -> dict:
+    """A node; `ready` is its Ready condition's status."""
+    item = _head("v1", "Node", name, "", MONDAY_S - 86400)
+    del item["metadata"]["namespace"]
+    item["metadata"]["labels"] |= {"topology.kubernetes.io/zone": zone}
+    item["spec"] = {"podCIDR": "10.0.0.0/24"}
+    if cordoned:
+        item["spec"]["unschedulable"] = True
+    if taint is not None:
+        item["spec"]["taints"] = [{"key": taint, "value": "nodeshutdown", "effect": "NoExecute"}]
+    condition = {"type": "Ready", "status": ready, "lastTransitionTime": stamp(MONDAY_S)}
+    item["status"] = {"conditions": [_condition("MemoryPressure", False, MONDAY_S), condition]}
+    return item
+
+
+def namespace(name: str = "voice", *, freeze: str | None = None) -> dict:
+    """A namespace, frozen or not."""
+    item = _head("v1", "Namespace", name, "", MONDAY_S - 86400)
+    del item["metadata"]["namespace"]
+    item["metadata"]["annotations"] = {} if freeze is None else {"calltide.io/freeze": freeze}
+    item["status"] = {"phase": "Active"}
     return item
 
 

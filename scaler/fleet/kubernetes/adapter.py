@@ -15,12 +15,14 @@ from scaler.clock import Clock
 from scaler.core.fleets import FleetKey
 from scaler.fleet.kubernetes import objects
 from scaler.fleet.kubernetes.api import KubernetesApi
+from scaler.fleet.kubernetes.looking import Sight, StaleNodes, UnmadePods, look_at
 from scaler.fleet.kubernetes.memory import ClusterMemory
-from scaler.fleet.kubernetes.objects import Hpa, PodSeen, ReplicaSet, ScaledObject, Workload
+from scaler.fleet.kubernetes.objects import Hpa, Namespace, Node, PodSeen, ReplicaSet, ScaledObject, Workload
 from scaler.fleet.kubernetes.observe import claims, newest_leads_s, observe
 from scaler.fleet.kubernetes.reflector import Reflector, Resource
 from scaler.fleet.listing import FleetListing
 from scaler.fleet.protocol import FleetsSeen
+from scaler.fleet.retiring import FleetLook
 
 SCALED_OBJECTS = Resource(
     "ScaledObjects", "/apis/keda.sh/v1alpha1/scaledobjects", objects.scaled_object, may_be_missing=True
@@ -30,9 +32,17 @@ DEPLOYMENTS = Resource("Deployments", "/apis/apps/v1/deployments", objects.deplo
 STATEFUL_SETS = Resource("StatefulSets", "/apis/apps/v1/statefulsets", objects.stateful_set)
 REPLICA_SETS = Resource("ReplicaSets", "/apis/apps/v1/replicasets", objects.replica_set, metadata_only=True)
 PODS = Resource("Pods", "/api/v1/pods", objects.pod)
+NODES = Resource("Nodes", "/api/v1/nodes", objects.node)
+NAMESPACES = Resource("Namespaces", "/api/v1/namespaces", objects.namespace)
 
 AnyReflector: TypeAlias = (
-    Reflector[ScaledObject] | Reflector[Hpa] | Reflector[Workload] | Reflector[ReplicaSet] | Reflector[PodSeen]
+    Reflector[ScaledObject]
+    | Reflector[Hpa]
+    | Reflector[Workload]
+    | Reflector[ReplicaSet]
+    | Reflector[PodSeen]
+    | Reflector[Node]
+    | Reflector[Namespace]
 )
 
 STOP_WITHIN_S = 5.0
@@ -49,7 +59,7 @@ class KubernetesFleets:
     `addresses` are what ScaledObjects may call us: `host:port`, a `host`, or a suffix of either that begins with a
     dot; without any, every external trigger that names a policy is ours. With `namespaces`, only fleets in these are
     kept (the watches are of the whole cluster all the same). `listed` yields the fleets that policies name
-    themselves, anew at each look, since policies are reloaded.
+    themselves, anew at each look, since policies are reloaded. `retiring` also watches nodes and namespaces.
     """
 
     def __init__(
@@ -60,10 +70,14 @@ class KubernetesFleets:
         addresses: Sequence[str] = (),
         namespaces: Sequence[str] = (),
         listed: Callable[[], Sequence[FleetListing]] = _none_listed,
+        retiring: bool = False,
     ) -> None:
         self._api = api
         self._addresses = tuple(addresses)
         self._listed = listed
+        self._clock = clock
+        self._stale_nodes = StaleNodes()
+        self._unmade_pods = UnmadePods()
         self._began_s = clock.now_s()
         self._memory = memory = ClusterMemory()
         self._reflectors: tuple[AnyReflector, ...] = (
@@ -74,6 +88,12 @@ class KubernetesFleets:
             Reflector(api, REPLICA_SETS, memory.replica_sets, clock, namespaces),
             Reflector(api, PODS, memory.pods, clock, namespaces),
         )
+        if retiring:
+            of_cluster = (
+                Reflector(api, NODES, memory.nodes, clock),
+                Reflector(api, NAMESPACES, memory.namespaces, clock),
+            )
+            self._reflectors = (*self._reflectors, *of_cluster)
         self._threads: list[threading.Thread] = []
 
     async def start(self) -> None:
@@ -105,6 +125,23 @@ class KubernetesFleets:
                 for claim in claims(memory, self._addresses, self._listed())
             }
         return FleetsSeen(fleets, observed_at_s, complete=not problems, problem="; ".join(problems) or None)
+
+    def look(self, now_s: float) -> Mapping[FleetKey, FleetLook]:
+        """What retirement looks at, of all fleets. `now_s` is the leader's clock."""
+        problem = self._problem()
+        memory = self._memory
+        with memory.lock:
+            self._stale_nodes.follow(memory, now_s, unbroken=problem is None)
+            sight = Sight(now_s, self._clock.now_s(), self._stale_nodes.since_s, problem)
+            found = (look_at(memory, claim, sight) for claim in claims(memory, self._addresses, self._listed()))
+            return self._unmade_pods.follow({look.key: look for look in found if look is not None})
+
+    def _problem(self) -> str | None:
+        """Why the watches cannot be relied on now; None when they can."""
+        health = [(reflector, reflector.health()) for reflector in self._reflectors]
+        broken = next((one.problem for _, one in health if one.problem is not None), None)
+        awaited = next((reflector.resource.title for reflector, one in health if not one.listed), None)
+        return broken or (None if awaited is None else f"the first list of {awaited} is awaited")
 
     def pod_leads_s(self) -> Mapping[FleetKey, tuple[float, ...]]:
         """Seconds from creation to the first Ready of each fleet's newest pods (at most 200), oldest first."""

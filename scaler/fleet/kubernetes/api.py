@@ -92,14 +92,19 @@ class KubernetesApi:
         with self._response("GET", f"{path}?{urlencode(query)}", accept, timeout) as response:
             return _object(response, f"{self.host}{path}")
 
-    def send(self, method: str, path: str, body: JsonObject | None, within_s: float) -> JsonObject:
+    def send(
+        self, method: str, path: str, body: object, within_s: float, content_type: str = "application/json"
+    ) -> JsonObject:
         """Read or write one object, with an answer within so many seconds or none. Nothing is sent twice.
+
+        `body` is anything that JSON has, None for none.
 
         Raises:
             ApiRefusedError: the server answered with an error status.
             ApiError: it did not answer, or not with JSON. A write may have been done all the same.
         """
-        with self._response(method, path, "application/json", Timeout(total=within_s), body) as response:
+        timeout = Timeout(total=within_s)
+        with self._response(method, path, "application/json", timeout, body, content_type) as response:
             return _object(response, f"{self.host}{path}")
 
     @contextmanager
@@ -133,14 +138,20 @@ class KubernetesApi:
 
     @contextmanager
     def _response(
-        self, method: str, target: str, accept: str, timeout: Timeout, body: JsonObject | None = None
+        self,
+        method: str,
+        target: str,
+        accept: str,
+        timeout: Timeout,
+        body: object = None,
+        content_type: str = "application/json",
     ) -> Iterator[BaseHTTPResponse]:
         path = target.partition("?")[0]
         try:
             response = self._client.rest_client.pool_manager.request(
                 method,
                 f"{self.host}{target}",
-                headers=self._headers(accept) | ({} if body is None else {"Content-Type": "application/json"}),
+                headers=self._headers(accept) | ({} if body is None else {"Content-Type": content_type}),
                 body=None if body is None else json.dumps(body).encode(),
                 preload_content=False,
                 timeout=timeout,
@@ -226,7 +237,14 @@ def _raise_for_status(response: BaseHTTPResponse, path: str) -> None:
 
 
 def _rights(path: str) -> str:
-    return "get, create and update" if "/leases" in path else "get, list and watch"
+    known = {
+        "/leases": "get, create and update",
+        "/scale": "patch",
+        "/events": "create",
+        "/pods/": "patch and delete",
+        "/endpointslices": "list",
+    }
+    return next((rights for part, rights in known.items() if part in path), "get, list and watch")
 
 
 def _lines(response: BaseHTTPResponse) -> Iterator[bytes]:

@@ -13,7 +13,9 @@ from typing import Generic, Protocol, TypeVar
 
 from scaler.fleet.kubernetes.objects import (
     Hpa,
+    Namespace,
     NamespacedName,
+    Node,
     PodSeen,
     ReplicaSet,
     ScaledObject,
@@ -167,6 +169,8 @@ class ClusterMemory:
         self.deployments: Shelf[WorkloadName, Workload] = Shelf(self.lock, lambda record: record.name)
         self.stateful_sets: Shelf[WorkloadName, Workload] = Shelf(self.lock, lambda record: record.name)
         self.replica_sets: Shelf[str, ReplicaSet] = Shelf(self.lock, lambda record: record.deployment_uid)
+        self.nodes: Shelf[str, Node] = Shelf(self.lock, lambda record: record.name)
+        self.namespaces: Shelf[str, Namespace] = Shelf(self.lock, lambda record: record.name)
         self.pods = PodSink(self.lock)
 
     def workload(self, name: WorkloadName) -> Workload | None:

@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from sys import intern
 from typing import TypeAlias, cast
 
+from scaler.fleet.kubernetes import annotations as marks
 from scaler.fleet.kubernetes.api import JsonObject
 
 WorkloadName: TypeAlias = tuple[str, str, str]
@@ -21,7 +22,7 @@ NamespacedName: TypeAlias = tuple[str, str]
 _KEDA_ANNOTATION = "autoscaling.keda.sh/"
 _GO_FALSE = {"0", "f", "F", "false", "False", "FALSE"}
 DEPLOYMENT_REVISION = "deployment.kubernetes.io/revision"
-STATE_ANNOTATION = "calltide.io/state"
+OUT_OF_SERVICE = "node.kubernetes.io/out-of-service"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,11 @@ class ScaledObject:
 
 @dataclass(frozen=True, slots=True)
 class Hpa:
-    """A HorizontalPodAutoscaler: whether it follows any number exactly."""
+    """A HorizontalPodAutoscaler: whether it follows any number exactly, and what keeps it from raising its target."""
 
     name: NamespacedName
     exact_tolerance: bool
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,27 @@ class Workload:
     spec_replicas: int
     status_replicas: int
     revision: str
+    version: str = ""
+    freeze: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node. `ready` is what its Ready condition says: "True", "False", or "Unknown" once its Lease is stale."""
+
+    name: str
+    ready: str
+    cordoned: bool
+    out_of_service: bool
+    zone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """A namespace, as far as it concerns the fleets in it."""
+
+    name: str
+    freeze: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +95,25 @@ class ReplicaSet:
     uid: str
     deployment_uid: str
     revision: str
+
+
+@dataclass(frozen=True, slots=True)
+class PodDetails:
+    """What retirement wants to know of a pod, as it stands there: annotations are read in annotations.py.
+
+    `container` is the run of the media server's container; `started` whether any container of the pod ever ran;
+    `unschedulable_s` since when (epoch seconds) no node takes it.
+    """
+
+    version: str
+    address: str
+    container: str
+    started: bool
+    protected: str
+    drain: str | None
+    evidence: str | None
+    wish: str | None
+    unschedulable_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +136,7 @@ class PodSeen:
     state_annotation: str | None
     node: str | None
     revision: str
+    details: PodDetails | None = None
 
 
 def scaled_object(item: JsonObject) -> ScaledObject:
@@ -122,7 +165,7 @@ def scaled_object(item: JsonObject) -> ScaledObject:
 def hpa(item: JsonObject) -> Hpa:
     """Strip an autoscaling/v2 HorizontalPodAutoscaler."""
     directions = (_map(item, "spec", "behavior", way) for way in ("scaleUp", "scaleDown"))
-    return Hpa(_name(item), all(_is_zero(direction.get("tolerance")) for direction in directions))
+    return Hpa(_name(item), all(_is_zero(direction.get("tolerance")) for direction in directions), _hpa_faults(item))
 
 
 def deployment(item: JsonObject) -> Workload:
@@ -162,10 +205,31 @@ def pod(item: JsonObject) -> PodSeen | None:
         restarts=sum(_integer(c.get("restartCount"), 0) for c in _list(status.get("containerStatuses"))),
         phase=intern(_text(status.get("phase"))),
         deleting="deletionTimestamp" in metadata,
-        state_annotation=_text(_map(metadata, "annotations").get(STATE_ANNOTATION)) or None,
+        state_annotation=_text(_map(metadata, "annotations").get(marks.STATE)) or None,
         node=intern(_text(_map(item, "spec").get("nodeName"))) or None,
         revision=intern(_text(_map(metadata, "labels").get("controller-revision-hash"))),
+        details=_details(item),
     )
+
+
+def node(item: JsonObject) -> Node:
+    """Strip a v1 Node."""
+    spec, metadata = _map(item, "spec"), _map(item, "metadata")
+    conditions = _list(_map(item, "status").get("conditions"))
+    ready: JsonObject = next((one for one in conditions if one.get("type") == "Ready"), {})
+    return Node(
+        name=_text(metadata.get("name")),
+        ready=_text(ready.get("status")) or "Unknown",
+        cordoned=spec.get("unschedulable") is True,
+        out_of_service=any(taint.get("key") == OUT_OF_SERVICE for taint in _list(spec.get("taints"))),
+        zone=_text(_map(metadata, "labels").get("topology.kubernetes.io/zone")) or None,
+    )
+
+
+def namespace(item: JsonObject) -> Namespace:
+    """Strip a v1 Namespace."""
+    metadata = _map(item, "metadata")
+    return Namespace(_text(metadata.get("name")), _annotation(metadata, marks.FREEZE))
 
 
 def namespace_of(item: JsonObject) -> str:
@@ -201,7 +265,61 @@ def _workload(item: JsonObject, kind: str, revision: str) -> Workload:
         spec_replicas=_integer(_map(item, "spec").get("replicas"), 1),
         status_replicas=_integer(_map(item, "status").get("replicas"), 0),
         revision=revision,
+        version=version_of(item),
+        freeze=_annotation(_map(item, "metadata"), marks.FREEZE),
     )
+
+
+def _details(item: JsonObject) -> PodDetails:
+    metadata, status = _map(item, "metadata"), _map(item, "status")
+    statuses = _list(status.get("containerStatuses"))
+    scheduled: JsonObject = next(
+        (one for one in _list(status.get("conditions")) if one.get("type") == "PodScheduled"), {}
+    )
+    waits = scheduled.get("status") == "False"
+    return PodDetails(
+        version=version_of(item),
+        address=_text(status.get("podIP")),
+        container=_media_run(item, statuses),
+        started=any(_has_run(one) for one in (*statuses, *_list(status.get("initContainerStatuses")))),
+        protected=intern(_text(_map(metadata, "labels").get(marks.PROTECTED))),
+        drain=_annotation(metadata, marks.DRAIN),
+        evidence=_annotation(metadata, marks.EVIDENCE),
+        wish=_annotation(metadata, marks.WISH),
+        unschedulable_s=_epoch_s(scheduled.get("lastTransitionTime")) if waits else None,
+    )
+
+
+def _media_run(item: JsonObject, statuses: Sequence[JsonObject]) -> str:
+    """The run of the media server's container; of all of them where the one that is named is not there."""
+    # The kubelet sorts statuses by name, so the pod's first container need not be the first of them.
+    first = next(iter(_list(_map(item, "spec").get("containers"))), {})
+    named = _annotation(_map(item, "metadata"), marks.CONTAINER) or first.get("name")
+    media = [one for one in statuses if one.get("name") == named] or statuses
+    return ",".join(f"{_text(one.get('containerID'))}#{_integer(one.get('restartCount'), 0)}" for one in media)
+
+
+def _has_run(status: JsonObject) -> bool:
+    """Whether a container has ever started. A container that waits to be started again has."""
+    state, last = _map(status, "state"), _map(status, "lastState")
+    return bool("running" in state or "terminated" in state or last or _integer(status.get("restartCount"), 0))
+
+
+def _hpa_faults(item: JsonObject) -> tuple[str, ...]:
+    """Why it could not raise its target now."""
+    conditions = _list(_map(item, "status").get("conditions"))
+    told = {_text(one.get("type")): one for one in conditions}
+    faults = []
+    for kind in ("AbleToScale", "ScalingActive"):
+        one = told.get(kind, {})
+        if one.get("status") != "True":
+            faults.append(f"the HPA is not {kind} ({_text(one.get('reason')) or 'not known yet'})")
+    return tuple(faults)
+
+
+def _annotation(metadata: JsonObject, name: str) -> str | None:
+    value = _map(metadata, "annotations").get(name)
+    return value if isinstance(value, str) else None
 
 
 def _external_trigger(metadata: JsonObject) -> ExternalTrigger:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from heapq import merge
 
 from scaler.core.fleets import FleetKey, FleetObservation, Pod
+from scaler.fleet.kubernetes.freezes import freeze_of
 from scaler.fleet.kubernetes.memory import LEADS_KEPT, ClusterMemory
 from scaler.fleet.kubernetes.objects import ScaledObject, Workload, WorkloadName
 from scaler.fleet.kubernetes.triggers import Reference, reference_of
@@ -60,6 +61,7 @@ def observe(memory: ClusterMemory, claim: Claim, observed_at_s: float, *, settle
         exact_tolerance=hpa.exact_tolerance if hpa else False,
         paused=scaled_object.paused if scaled_object else False,
         polling_interval_s=scaled_object.polling_interval_s if scaled_object else 30,
+        frozen=freeze_of(memory, workload, observed_at_s) if workload else None,
         fault=reference.fault or (_missing(claim) if settled and workload is None else None),
     )
 

@@ -10,14 +10,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from scaler.core.fleets import Pod, PodState
+from scaler.fleet.kubernetes.annotations import Told, told
 from scaler.fleet.kubernetes.objects import PodSeen
+from scaler.retirement.states import Purpose, RetirementState
 
 CONDITION_DELAY_S = 5.0
 """A Ready condition that turned False this much later than the pod's start was True before."""
 LONGEST_FOUND_LEAD_S = 3600.0
 """A pod that is found Ready and became so later than this after its creation had lost readiness in between."""
 
-_ANNOTATED = {state.value: state for state in (PodState.DRAINING, PodState.DRAINED)}
+_ANNOTATED = {RetirementState.DRAINING: PodState.DRAINING, RetirementState.DRAINED: PodState.DRAINED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,10 @@ def follow(before: PodLife | None, seen: PodSeen) -> PodLife:
         ready_s = seen.ready_changed_s or ready_s or seen.created_s
     elif ready_s is None:
         ready_s = _lost_readiness_s(seen)
-    return PodLife(seen, ready_s, Pod(seen.uid, seen.name, _state(seen, ready_s), seen.created_s, ready_s, seen.node))
+    marks = told(seen.state_annotation, None if seen.details is None else seen.details.drain, None, None)
+    state = _state(seen, ready_s, marks)
+    pod = Pod(seen.uid, seen.name, state, seen.created_s, ready_s, seen.node, replacing=_is_replaced(marks, state))
+    return PodLife(seen, ready_s, pod)
 
 
 def measured_lead_s(before: PodLife | None, now: PodLife) -> float | None:
@@ -53,17 +58,23 @@ def measured_lead_s(before: PodLife | None, now: PodLife) -> float | None:
     return lead_s
 
 
-def _state(seen: PodSeen, ready_s: float | None) -> PodState:
+def _state(seen: PodSeen, ready_s: float | None, marks: Told) -> PodState:
     if seen.phase in ("Succeeded", "Failed"):
         return PodState.TERMINAL
     if seen.deleting:
         return PodState.TERMINATING
-    if seen.state_annotation == PodState.RELEASED:
+    if marks.state is RetirementState.RELEASED:
         return PodState.RELEASED
     if not seen.ready:
         # A draining pod that is not Ready has failed, since it cannot be recalled.
         return PodState.STARTING if ready_s is None else PodState.FAILED
-    return _ANNOTATED.get(seen.state_annotation or "", PodState.SERVING)
+    return _ANNOTATED.get(marks.state, PodState.SERVING)
+
+
+def _is_replaced(marks: Told, state: PodState) -> bool:
+    """Whether the pod is on its way out with a successor to come."""
+    leaves = state in (PodState.DRAINING, PodState.DRAINED)
+    return leaves and marks.drain is not None and marks.drain.purpose is Purpose.REPLACE
 
 
 def _lost_readiness_s(seen: PodSeen) -> float | None:

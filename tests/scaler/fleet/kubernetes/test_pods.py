@@ -37,6 +37,8 @@ LOST = {"ready_after_s": 40, "lost_after_s": 600}
         ([READY | {"state": "draining"}], PodState.DRAINING),
         ([READY | {"state": "drained"}], PodState.DRAINED),
         ([READY | {"state": "released"}], PodState.RELEASED),
+        ([READY | {"state": " Released"}], PodState.RELEASED),
+        ([READY | {"state": "Draining"}], PodState.DRAINING),
         ([READY | {"state": "serving"}], PodState.SERVING),
         ([READY | {"state": "a word of tomorrow"}], PodState.SERVING),
         ([LOST | {"state": "draining"}], PodState.FAILED),
@@ -49,6 +51,25 @@ LOST = {"ready_after_s": 40, "lost_after_s": 600}
 )
 def test_a_pod_is_in_the_state_that_its_life_so_far_says(events, state):
     assert life(*events).pod.state is state
+
+
+REPLACED = '{"purpose": "replace", "cause": "asked", "beganAt": "2026-01-05T09:00:00+00:00", "leader": "a", "term": 3}'
+
+
+@pytest.mark.parametrize(
+    ("event", "replacing"),
+    [
+        (READY | {"state": "draining", "drain": REPLACED}, True),
+        (READY | {"state": "drained", "drain": REPLACED}, True),
+        (READY | {"state": "draining", "drain": REPLACED.replace("replace", "shrink")}, False),
+        (READY | {"state": "draining"}, False),
+        (READY | {"drain": REPLACED}, False),
+        (LOST | {"state": "draining", "drain": REPLACED}, False),
+        (READY | {"state": "released", "drain": REPLACED}, False),
+    ],
+)
+def test_a_pod_that_leaves_to_be_replaced_does_not_count_as_one_that_may_be_recalled(event, replacing):
+    assert life(event).pod.replacing is replacing
 
 
 def test_a_pod_that_is_found_not_ready_long_after_its_start_was_ready_before():

@@ -36,7 +36,12 @@ def test_a_fleet_of_2000_pods_is_listed_in_pages_and_followed_by_single_events(c
 
 
 def test_a_pod_takes_a_small_part_of_its_json():
-    items = [kube.pod(f"acme-{n:04}", ready_after_s=30) for n in range(PODS)]
+    drain = (
+        '{"purpose": "shrink", "cause": "not-needed", "beganAt": "2026-01-05T09:00:00+00:00", "leader": "a", "term": 3}'
+    )
+    items = [
+        kube.pod(f"acme-{n:04}", ready_after_s=30, protected="true", state="draining", drain=drain) for n in range(PODS)
+    ]
     sink = PodSink(threading.RLock())
     tracemalloc.start()
     try:
