@@ -137,6 +137,25 @@ FLEET_EFFECTIVE_MODE = _gauge(
 )
 FLEET_TRUST = _gauge("fleet_trust", "", "1 for what the forecast has earned, 0 for the others.", *FLEET, "trust")
 FLEET_HELD = _gauge("fleet_held", "", "1 while the answer is held since data are missing, else 0.", *FLEET)
+FLEET_STANDSTILL = _gauge(
+    "fleet_standstill", "", "1 for each reason why no pod of the fleet may leave now.", *FLEET, "reason"
+)
+FLEET_RETIREMENT_CONDITION = _gauge(
+    "fleet_retirement_condition",
+    "",
+    "Always 1 for a condition of retirement that does not mend itself; the label says which.",
+    *FLEET,
+    "condition",
+)
+FLEET_UNPROVED = _gauge(
+    "fleet_unproved_pods",
+    "pods",
+    "Pods that were Ready once, on a node that is well, whose channels cannot be counted now.",
+    *FLEET,
+)
+FLEET_DRAIN_BEGAN = _gauge(
+    "fleet_oldest_drain_timestamp_seconds", "seconds", "When the oldest drain that goes on began.", *FLEET
+)
 FLEET_FAULT = _gauge("fleet_fault", "", "1 while the fleet cannot be sized, else 0.", *FLEET)
 FLEET_UNCONFIRMED = _gauge(
     "fleet_unconfirmed", "", "1 while a policy change waits for `calltide policy confirm`, else 0.", *FLEET

@@ -19,7 +19,7 @@ _RECALLABLE = frozenset({PodState.DRAINING, PodState.DRAINED})
 class PodsApart:
     """Pods inside the target that do not count as serving.
 
-    `failed` are those replaced now, `failed_waiting` those beyond the budget; `recallable` drain for a shrink.
+    `failed` are those replaced by now, `failed_waiting` those whose turn comes; `recallable` drain for a shrink.
     """
 
     replacing: int
@@ -46,15 +46,32 @@ class PodsApart:
 def pods_apart(observation: FleetObservation, need: int) -> PodsApart:
     """Sort the pods inside the current target by whether they serve.
 
-    Starting pods will serve. Failed ones are replaced within a budget of one, or a tenth of the need, so that a bad
-    image cannot double a fleet.
+    Starting pods will serve. Failed ones are replaced a budget at a time: one, or a tenth of the need, and
+    the next as soon as the successors of these serve.
     """
     inside = _inside_target(observation)
     replacing = sum(pod.replacing for pod in inside)
     failed = sum(pod.state is PodState.FAILED and not pod.replacing for pod in inside)
-    replaced = min(failed, max(1, need // 10))
+    replaced = min(failed, _serving_successors(inside, need) + max(1, need // 10))
     recallable = sum(pod.state in _RECALLABLE and not pod.replacing for pod in inside)
     return PodsApart(replacing, replaced, failed - replaced, recallable)
+
+
+def need_within(observation: FleetObservation, answer: int) -> int:
+    """The highest need whose answer, with what does not serve on top, is no higher than this."""
+    return next(
+        (need for need in range(answer, 0, -1) if need + pods_apart(observation, need).not_serving <= answer), 0
+    )
+
+
+def _serving_successors(inside: list[Pod], need: int) -> int:
+    """How many of the pods beyond the need serve: the newest ones, as those were asked for last.
+
+    A bad image or password brings none that serves, so it costs a budget and cannot double a fleet. A dead node or a
+    switch that took half of the pods along is made good in steps, each as long as a new pod takes.
+    """
+    newest = sorted(inside, key=lambda pod: (pod.created_s, pod.uid))[need:]
+    return sum(pod.state is PodState.SERVING and not pod.replacing for pod in newest)
 
 
 def _inside_target(observation: FleetObservation) -> list[Pod]:

@@ -91,6 +91,8 @@ class FleetObservation:
     polling_interval_s: int = 30
     """How often KEDA asks. The HPA may act on what KEDA knew, so it is part of the lead."""
     fault: str | None = None
+    frozen: str | None = None
+    """Why a person froze the fleet: nothing is retired, and what KEDA is told does not fall."""
 
     def count(self, *states: PodState) -> int:
         """How many pods are in one of these states."""

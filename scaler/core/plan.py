@@ -48,6 +48,8 @@ class Part(StrEnum):
     """In `observe` the answer is the current replica count."""
     NOT_SERVING = "not-serving"
     """Pods inside the target that neither serve nor can be recalled."""
+    FREEZE = "freeze"
+    """The last answer, kept because a person froze the fleet."""
     BAND = "band"
     """What a cluster without tolerance 0 needs on top to move at all."""
 

@@ -117,6 +117,9 @@ def _answered(inputs: PlanInputs, need: Need, apart: PodsApart) -> list[Contribu
     held = held_answer(inputs)
     if held is not None:
         total = move(Part.HOLD, max(total, held), f"The last answer of {held:,} is held while data are missing.")
+    frozen = _frozen_answer(inputs)
+    if frozen is not None:
+        total = move(Part.FREEZE, max(total, frozen), f"Frozen, so that the last answer stays: {observation.frozen}.")
     most = observation.maximum_replicas
     if most is not None:
         total = move(Part.MAXIMUM, min(total, most), f"maxReplicaCount of the ScaledObject allows {most:,} at most.")
@@ -127,9 +130,17 @@ def _answered(inputs: PlanInputs, need: Need, apart: PodsApart) -> list[Contribu
     return steps
 
 
+def _frozen_answer(inputs: PlanInputs) -> int | None:
+    """The answer that must not fall while the fleet is frozen; None while it is not."""
+    if inputs.observation.frozen is None:
+        return None
+    return inputs.observation.spec_replicas if inputs.last is None else inputs.last.answer
+
+
 def _alone(inputs: PlanInputs, need: Need, apart: PodsApart) -> int:
     """The answer when nobody can recall a draining pod, before any rule for the HPA's tolerance."""
-    total = max(need.pods + apart.not_serving + apart.recallable, held_answer(inputs) or 0)
+    kept = max(held_answer(inputs) or 0, _frozen_answer(inputs) or 0)
+    total = max(need.pods + apart.not_serving + apart.recallable, kept)
     most = inputs.observation.maximum_replicas
     return total if most is None else min(total, most)
 
@@ -184,8 +195,8 @@ def _warnings(fleet: Weighed, need: Need, apart: PodsApart) -> tuple[str, ...]:
         )
     if apart.failed_waiting:
         found.append(
-            f"{wording.pods(apart.failed_waiting)} more failed and are not replaced yet: at most a tenth at a time, "
-            "so that a bad image cannot double the fleet. Look at their logs."
+            f"{wording.pods(apart.failed_waiting)} more failed and are not replaced yet: one or a tenth at a time, and "
+            "the next when these serve, so that a bad image cannot double the fleet. Look at their logs."
         )
     if observation.paused:
         found.append("The ScaledObject is paused: KEDA changes nothing until the annotation is removed.")

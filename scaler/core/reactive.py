@@ -10,7 +10,7 @@ import numpy as np
 
 from forecasting.load import Measure
 from scaler.core import wording
-from scaler.core.answer import pods_apart
+from scaler.core.answer import need_within
 from scaler.core.capacity import pods_for_call_rate, pods_for_channels
 from scaler.core.inputs import PlanInputs
 from scaler.core.need import Level
@@ -81,7 +81,7 @@ def _hold_level(inputs: PlanInputs, missing: list[Measure]) -> Level:
         return Level(Part.HOLD, held, f"{what}: the last need of {wording.pods(held)} is held.")
     # What does not serve is counted on top of the need, so that the answer comes out as what stands.
     standing = inputs.observation.spec_replicas
-    held = max(0, standing - pods_apart(inputs.observation, standing).not_serving)
+    held = need_within(inputs.observation, standing)
     if inputs.last is None:
         sentence = f"{what}, and nothing was planned before: the {wording.pods(standing)} that are set are held."
         return Level(Part.HOLD, held, sentence)

@@ -287,6 +287,13 @@ class GuardrailSpec(PolicyModel):
     """When nothing is retired."""
 
 
+def _named_once(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = next((name for i, name in enumerate(names) if name in names[:i]), None)
+    if twice is not None:
+        raise ValueError(f"{shown(twice)} is named twice; remove one")
+    return names
+
+
 class RetirementMode(StrEnum):
     """Whether pods are retired."""
 
@@ -300,12 +307,22 @@ class RetirementSpec(PolicyModel):
 
     mode: RetirementMode = RetirementMode.OFF
     """`dry-run` shows what would be done and does nothing."""
-    look_ahead: Seconds = Field(3600, ge=300, le=86400)
-    """A future need within this keeps a pod from being drained."""
+    media_server: Name = Field("default", examples=["asterisk"])
+    """How pods are asked what they carry: a name in the configuration's `retirement.mediaServers`."""
+    front_gates: Annotated[tuple[Name, ...], AfterValidator(_named_once)] = Field(
+        (), max_length=20, examples=[["edge"]]
+    )
+    """What steers calls to the pods and has to be told: names in the configuration's `retirement.frontGates`."""
+    pinned: str | None = Field(None, min_length=1, max_length=1000, examples=["Registers a trunk from its only pod."])
+    """Why no pod of the fleet is ever drained because fewer are needed. Left out, they are."""
+    look_ahead: Seconds = Field(3600, ge=10, le=86400)
+    """A need within this keeps a pod from being drained: a forecast one or, without a forecast, one just past."""
     quiet_window: Seconds = Field(35, ge=5, le=3600)
     """How long the count must have stayed zero behind a closed pod gate."""
     drain_max: Seconds = Field(8 * 3600, ge=300, le=7 * 86400)
     """A drain that lasts longer is reported."""
+    node_death_after: Seconds = Field(300, ge=20, le=86400)
+    """For how long a node must have no lease and its pods no answer, until they are given up."""
     max_at_once: Annotated[int, Field(ge=1, le=1000)] = 1
     """Pods of a fleet that may drain at the same time."""
     pod_gate: Literal["asterisk", "none"] = "asterisk"

@@ -28,22 +28,12 @@ class MovePod:
 
 @dataclass(frozen=True, slots=True)
 class ReleasePod:
-    """One patch over `version`: state released, protection off, lowest deletion cost, the evidence."""
+    """One patch over `version`: state released, deletable by calltide alone, lowest deletion cost, the evidence."""
 
     uid: str
     pod: str
     version: str
     evidence: ReleaseEvidence
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
-class ProtectPod:
-    """Put the protection back on a released pod whose evidence no longer holds, over `version`."""
-
-    uid: str
-    pod: str
-    version: str
     sentence: str
 
 
@@ -89,6 +79,6 @@ class DeletePod:
     force: bool = False
 
 
-PodWrite = MovePod | ReleasePod | ProtectPod | DeletePod
+PodWrite = MovePod | ReleasePod | DeletePod
 GateWrite = SetPodGate | SetFrontGate
 Action = PodWrite | GateWrite | LowerScale

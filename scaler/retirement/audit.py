@@ -12,12 +12,15 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
-from scaler.retirement.actions import Action, DeletePod, LowerScale, MovePod, ProtectPod, ReleasePod
+from scaler.retirement.actions import Action, DeletePod, LowerScale, MovePod, ReleasePod
 from scaler.retirement.errors import RetirementError
 from scaler.retirement.evidence import DeadNode, Ground, OutOfService, ProvedEmpty, ReleaseEvidence
 from scaler.retirement.observed import ObservedFleet
 from scaler.retirement.readings import Boot
 from scaler.retirement.states import Cause, Purpose
+
+ELSEWHERE = "Each replica keeps what it wrote while it led: ask the others too."
+"""What to say where nothing is known of a pod."""
 
 
 class Outcome(StrEnum):
@@ -56,8 +59,6 @@ def audit_record(action: Action, observed: ObservedFleet, outcome: Outcome) -> A
             about = (action.uid, action.pod, f"{action.before} → {action.to}", action.sentence, None)
         case ReleasePod():
             about = (action.uid, action.pod, "drained → released", action.sentence, action.evidence)
-        case ProtectPod():
-            about = (action.uid, action.pod, "released: protected again", action.sentence, None)
         case DeletePod():
             about = (action.uid, action.pod, "released → gone", action.sentence, None)
         case LowerScale():
@@ -94,8 +95,18 @@ def from_line(line: str) -> AuditRecord:
 
 def of_pod(lines: Iterable[str], pod: str) -> list[AuditRecord]:
     """All that the log says of a pod, by its name or its UID, in the order of time."""
-    found = [record for record in map(from_line, filter(None, lines)) if pod in (record.pod, record.uid)]
+    # Most lines are of other pods, and a log may go back for years: only those are read that have the word at all.
+    found = [record for record in map(from_line, (line for line in lines if pod in line)) if pod in _named(record)]
     return sorted(found, key=lambda record: record.at_s)
+
+
+def in_namespace(records: Iterable[AuditRecord], namespace: str) -> list[AuditRecord]:
+    """The records of fleets in this namespace; without one all of them."""
+    return [record for record in records if not namespace or record.fleet.startswith(f"{namespace}/")]
+
+
+def _named(record: AuditRecord) -> tuple[str, str]:
+    return record.pod, record.uid
 
 
 def to_plain(evidence: ReleaseEvidence | None) -> dict[str, object] | None:

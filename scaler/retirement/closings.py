@@ -35,7 +35,7 @@ class Closing(StrEnum):
     RELEASED_IS_FINAL = "released-is-final"
     """What was released is never recalled."""
     PROOF_AT_DELETE = "proof-at-delete"
-    """Between release and delete the evidence must still hold; a released pod that fails it is protected again."""
+    """Between release and delete the evidence must still hold; a released pod that fails it is proved anew."""
     DELETE_PRECONDITIONS = "delete-preconditions"
     """A delete names UID and version, so that a late one meets only the pod that was looked at."""
     SCALE_TEST = "scale-test"

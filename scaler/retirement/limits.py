@@ -12,8 +12,10 @@ from scaler.retirement.errors import RetirementError
 class RetirementLimits:
     """The numbers of the protocol, seconds of the leader's clock where the name says so.
 
-    `lead_s` is how long a new pod takes; `quiet_window_s` how long a call that was let in may take to show as a
-    channel, and a gate write under way to land; `fresh_s` how old a reading may be for an edge towards Released;
+    `lead_s` is how long a new pod takes; `look_ahead_s` for how long at least no need may come before a pod is drained;
+    `quiet_window_s` how long a call that was let in may take to show as a channel, and a gate write under way to land;
+    `fresh_s` how old a reading may be for an edge towards Released, and `serving_fresh_s` that of a pod which is only
+    chosen to drain: it says that the pod answers, and proves nothing;
     `dwell_s` how long a pod serves after a recall before it is a candidate again; `recall_s` how long a recalled pod
     may take until it is read back open before it counts as failed.
 
@@ -22,10 +24,12 @@ class RetirementLimits:
     """
 
     lead_s: float
+    look_ahead_s: float = 0.0
     quiet_window_s: float = 35.0
     gate_deadline_s: float = 4.0
     zero_samples: int = 3
     fresh_s: float = 5.0
+    serving_fresh_s: float = 30.0
     max_at_once: int = 1
     floor: int = 1
     dwell_s: float = 600.0
@@ -53,9 +57,11 @@ def limits_of(spec: PolicySpec, *, lead_s: float) -> RetirementLimits:
     retirement = spec.retirement
     return RetirementLimits(
         lead_s=lead_s,
+        look_ahead_s=float(retirement.look_ahead),
         quiet_window_s=float(retirement.quiet_window),
         max_at_once=retirement.max_at_once,
         floor=max(1, spec.min_pods),
         drain_max_s=float(retirement.drain_max),
+        node_death_after_s=float(retirement.node_death_after),
         pod_gate=retirement.pod_gate != "none",
     )

@@ -17,7 +17,6 @@ from scaler.retirement.actions import (
     LowerScale,
     MovePod,
     PodWrite,
-    ProtectPod,
     ReleasePod,
     SetFrontGate,
     SetPodGate,
@@ -33,8 +32,8 @@ from scaler.retirement.releases import dead_ground, may_force, refusal, release_
 from scaler.retirement.reports import Report, reports
 from scaler.retirement.scene import Scene
 from scaler.retirement.standstills import standstills
-from scaler.retirement.states import RetirementState
-from scaler.retirement.target import lowered_target
+from scaler.retirement.states import Purpose, RetirementState, Wish
+from scaler.retirement.target import lowered_target, waits_for_target
 from scaler.retirement.victims import victims
 
 
@@ -132,26 +131,19 @@ def _onward(scene: Scene, pod: ObservedPod, still: tuple[Standstill, ...]) -> Po
 
 def _released(scene: Scene, pod: ObservedPod, still: tuple[Standstill, ...]) -> PodWrite | str:
     """A released pod is deleted once the target is lowered for it, as long as it is what its release says."""
-    holds = scene.evidence_holds(pod)
-    if not pod.protected and (not holds or _frozen(still)):
-        return ProtectPod(pod.uid, pod.name, pod.version, f"{pod.name} is protected again: {_why_not(holds)}.")
-    if pod.protected:
+    if not scene.evidence_holds(pod):
         proof = scene.proof(pod)
         if isinstance(proof, Unproved):
-            return f"{pod.name} has to be proved empty once more: {proof.sentence}."
+            return f"{pod.name} is released, and has to be proved empty once more: {proof.sentence}."
         if still:
             return f"{pod.name} is empty and stays: {still[0].sentence.rstrip('.')}."
         return _release(pod, scene, proof, f"{pod.name} is proved empty once more.")
-    if lowered_target(scene) is not None:
+    if _frozen(still):
+        return f"{pod.name} is released and stays: {still[0].sentence.rstrip('.')}."
+    if waits_for_target(scene):
         return f"{pod.name} is released; the target is lowered first."
     sentence = f"{pod.name} is deleted: released, and still as its evidence says."
     return DeletePod(pod.uid, pod.name, pod.version, sentence, force=may_force(pod))
-
-
-def _why_not(holds: bool | None) -> str:
-    if holds is None:
-        return "released, and it does not answer; it is not deleted unseen"
-    return "released, and a freeze began" if holds else "it is no longer what its release says"
 
 
 def _release(pod: ObservedPod, scene: Scene, ground: Ground, sentence: str) -> ReleasePod:
@@ -159,7 +151,13 @@ def _release(pod: ObservedPod, scene: Scene, ground: Ground, sentence: str) -> R
 
 
 def _recalled(pod: ObservedPod) -> MovePod:
-    return _moved(pod, RetirementState.ACTIVE, None, f"{pod.name} is recalled: it is needed again.")
+    if pod.wish is Wish.RECALL:
+        why = "that was asked for"
+    elif pod.drain is not None and pod.drain.purpose is Purpose.REPLACE:
+        why = "what it was to be replaced for is no more"
+    else:
+        why = "it is needed again"
+    return _moved(pod, RetirementState.ACTIVE, None, f"{pod.name} is recalled: {why}.")
 
 
 def _moved(pod: ObservedPod, to: RetirementState, drain: DrainRecord | None, sentence: str) -> MovePod:

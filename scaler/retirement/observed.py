@@ -73,6 +73,11 @@ class ObservedNode:
     silent_for_s: float = 0.0
     """Since when no PBX on it has answered a probe or a SIP OPTIONS at its own address."""
 
+    @property
+    def is_troubled(self) -> bool:
+        """Whether it may be dead."""
+        return self.lease_stale_for_s > 0 or self.out_of_service
+
 
 @dataclass(frozen=True, slots=True)
 class Standstill:
@@ -85,9 +90,14 @@ class Standstill:
 
 @dataclass(frozen=True, slots=True)
 class WayUp:
-    """Whether a new pod could come: the faults found, none when it works."""
+    """Whether a new pod could come: the faults found, none when it works.
+
+    `unmade_s` is for how long the workload has had fewer pods than its target: its controller makes none, or none is
+    admitted, as when a quota is used up. It is a fault while those pods are needed.
+    """
 
     faults: tuple[str, ...] = ()
+    unmade_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +123,15 @@ class ObservedFleet:
     standstills: tuple[Standstill, ...] = ()
     nodes: tuple[ObservedNode, ...] = ()
     cluster_nodes: int = 1
+
+    def should_answer(self, pod: ObservedPod) -> bool:
+        """Whether a pod stands and is Ready, or was, and nothing is known of its node that would silence it.
+
+        What silences pods may take their readiness too, as when their probe signs in.
+        """
+        explained = any(node.name == pod.node and node.is_troubled for node in self.nodes)
+        return pod.stands and (pod.ready or (pod.was_ready and not explained))
+
+    def is_unproved(self, pod: ObservedPod) -> bool:
+        """Whether it should say how many channels it carries, and does not."""
+        return self.should_answer(pod) and isinstance(pod.reading, Unproved)

@@ -59,7 +59,7 @@ def _of_pod(scene: Scene, pod: ObservedPod) -> list[Report]:
     wall_s = scene.observed.wall_s
     if pod.state.is_recallable and pod.drain is not None and wall_s - pod.drain.began_at_s > scene.limits.drain_max_s:
         add(Condition.DRAIN_TOO_LONG, f"drains since {format_duration(wall_s - pod.drain.began_at_s)}.")
-    if pod.ready and isinstance(pod.reading, Unproved):
+    if scene.observed.should_answer(pod) and isinstance(pod.reading, Unproved):
         add(Condition.UNPROVED, f"its channels cannot be counted ({pod.reading.sentence}); it counts as busy.")
     if scene.gave_up_opening(pod):
         add(Condition.RECALL_FAILED, "recalled, and its gate does not open; it counts as failed.")

@@ -43,7 +43,7 @@ def victims(scene: Scene) -> list[Victim]:
 def _to_replace(scene: Scene) -> list[Victim]:
     found = []
     for pod in scene.observed.pods:
-        cause = _cause_to_go(scene, pod)
+        cause = cause_to_go(scene, pod)
         if cause is None or not _may_leave(scene, pod, on_own_account=cause is Cause.ASKED):
             continue
         sentence = f"{pod.name} drains to be replaced: {cause.value.replace('-', ' ')}."
@@ -52,7 +52,8 @@ def _to_replace(scene: Scene) -> list[Victim]:
     return sorted(found, key=lambda victim: (victim.cause is not Cause.ASKED, *_soonest_empty(victim.pod, zones)))
 
 
-def _cause_to_go(scene: Scene, pod: ObservedPod) -> Cause | None:
+def cause_to_go(scene: Scene, pod: ObservedPod) -> Cause | None:
+    """What a pod has to be replaced for, whatever is needed; None when it may stay."""
     if pod.wish is Wish.REPLACE:
         return Cause.ASKED
     if any(node.name == pod.node and node.cordoned for node in scene.observed.nodes):
@@ -83,7 +84,7 @@ def _may_leave(scene: Scene, pod: ObservedPod, *, on_own_account: bool) -> bool:
     """Whether a pod may be drained at all. One that nobody can read would never be proved empty."""
     recalled_s = scene.memory.of(pod.uid).recalled_s
     rested = recalled_s is None or scene.now_s - recalled_s >= scene.limits.dwell_s
-    known = not isinstance(as_of(pod.reading, scene.now_s, scene.limits.fresh_s), Unproved)
+    known = not isinstance(as_of(pod.reading, scene.now_s, scene.limits.serving_fresh_s), Unproved)
     serves = pod.stands and pod.ready and pod.state is RetirementState.ACTIVE
     return serves and known and not pod.pinned and (rested or on_own_account) and pod.wish is not Wish.RECALL
 
@@ -95,6 +96,7 @@ def _in_valley(scene: Scene, pod: ObservedPod, left: int) -> bool:
     if scene.need is None:
         return False
     until_s = pod.time_to_empty_s + scene.limits.quiet_window_s + scene.limits.lead_s
+    until_s = max(until_s, scene.limits.look_ahead_s)
     return left >= scene.limits.floor and scene.need.lasts_s(left, scene.now_s) >= until_s
 
 

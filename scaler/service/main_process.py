@@ -38,6 +38,9 @@ from scaler.service.reader import ServiceReader
 from scaler.service.recorder import Recorder
 from scaler.service.replica import COPY_EVERY_S
 from scaler.service.replication import Replication
+from scaler.service.retiring.audit_log import AuditLog
+from scaler.service.retiring.opening import open_retirer
+from scaler.service.retiring.retirer import ROUND_EVERY_S
 from scaler.service.settings import Configuration
 from scaler.service.supervisor import CONFIGURATION_FAULT
 from scaler.service.surroundings import Surroundings
@@ -77,6 +80,7 @@ class Service:
             answers=self._replication.answers,
             launch_budget_pods=configuration.launch_budget_pods,
         )
+        self._retirer = open_retirer(configuration, parts, self._planning.fleets, self._replication)
         self._jobs = Jobs(parts.clock)
         archive = None if configuration.archive else configuration.state / "archive"
         self._surroundings = Surroundings(configuration.keda_stats_path, archive)
@@ -92,6 +96,8 @@ class Service:
             jobs=self._jobs,
             source_kinds=parts.source_kinds,
             surroundings=self._surroundings,
+            audit=AuditLog(configuration.state),
+            rounds=dict if self._retirer is None else self._retirer.rounds,
             stale_after_s=float(configuration.keda.stale_after),
         )
 
@@ -108,6 +114,8 @@ class Service:
             Job("backtest", SCORE_LOOK_EVERY_S, partial(self._while_leading, self._histories.score)),
         ):
             self._jobs.add(job)
+        if self._retirer is not None:
+            self._jobs.add(Job("retirement", ROUND_EVERY_S, self._retirer.step, in_wall_time=True))
         if self._replication.is_elected:
             self._jobs.add(Job("copy", COPY_EVERY_S, self._replication.copy, in_wall_time=True))
         self._jobs.start()
@@ -119,7 +127,9 @@ class Service:
         """End the jobs and leave the last plans on disk. A step that fails is told and keeps none from its turn."""
         await self._jobs.stop(finishing=("plan",))
         steps: tuple[tuple[str, Callable[[], Awaitable[None]]], ...] = (
-            # First, so that another leads while the rest ends here, and goes on from the last plan.
+            # Only a leader may end a pod. After that, so that another leads while the rest ends here, and goes on from
+            # the last plan.
+            ("retirement", self._stop_retiring),
             ("followers", self._replication.hand_over),
             ("lease", lambda: asyncio.to_thread(self._replication.give_back)),
             # Before what may hang: the supervisor waits for no more than it granted.
@@ -134,6 +144,10 @@ class Service:
                 await asyncio.wait_for(step(), STOP_STEP_S)
             except Exception as error:  # noqa: BLE001 - the plan book must be written whatever else fails
                 _log.error("could not be ended well", part=name, reason=f"{type(error).__name__}: {error}")
+
+    async def _stop_retiring(self) -> None:
+        if self._retirer is not None:
+            await self._retirer.stop()
 
     async def _refresh_policies(self) -> None:
         await asyncio.to_thread(self._policies.refresh, follows=self._replication.term() is None)

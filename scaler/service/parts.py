@@ -18,8 +18,10 @@ from scaler.errors import ConfigurationError
 from scaler.fleet.kubernetes.adapter import KubernetesFleets
 from scaler.fleet.kubernetes.api import connect
 from scaler.fleet.kubernetes.lease import KubernetesLease
+from scaler.fleet.kubernetes.writing import KubernetesRetirement
 from scaler.fleet.listing import FleetListing
 from scaler.fleet.protocol import FleetAdapter
+from scaler.fleet.retiring import RetirementSide
 from scaler.fleet.simulated.adapter import SimulatedFleets
 from scaler.fleet.simulated.answers import GrpcAnswers
 from scaler.fleet.simulated.calls import Calls
@@ -35,7 +37,8 @@ from scaler.service.worker import SourceOpener
 class Parts:
     """The three parts that differ between a real run and a demo. `source_kinds` names each source's type.
 
-    `lease` is where replicas elect their leader, None for a calltide that is alone.
+    `lease` is where replicas elect their leader, None for a calltide that is alone; `retirement` is the cluster as
+    retirement sees it, None where nothing is retired.
     """
 
     clock: Clock
@@ -44,6 +47,7 @@ class Parts:
     source_kinds: Mapping[str, str]
     demo: bool = False
     lease: LeaseStore | None = None
+    retirement: RetirementSide | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,7 @@ def real_parts(configuration: Configuration, policies: Callable[[], PolicyBook])
     clock = SystemClock()
     fleets = configuration.fleets
     adapter: FleetAdapter
+    retirement: RetirementSide | None = None
     if isinstance(fleets, KubernetesSettings):
         adapter = KubernetesFleets(
             connect(fleets.kubeconfig),
@@ -120,12 +125,17 @@ def real_parts(configuration: Configuration, policies: Callable[[], PolicyBook])
             addresses=fleets.scaler_addresses,
             namespaces=fleets.namespaces,
             listed=lambda: listed_fleets(policies()),
+            retiring=configuration.retirement is not None,
         )
+        if configuration.retirement is not None:
+            # A connection of its own: what ends a pod does not wait behind a watch.
+            retirement = KubernetesRetirement(connect(fleets.kubeconfig), adapter)
     else:
         answers = GrpcAnswers(configuration.keda.listen)
         adapter = SimulatedFleets(simulated_specs(policies()), NoCalls(), answers, clock)
     kinds = {name: settings.type for name, settings in configuration.sources.items()}
-    return Parts(clock, ConfiguredSources(configuration.sources), adapter, kinds, lease=_lease(configuration))
+    sources, lease = ConfiguredSources(configuration.sources), _lease(configuration)
+    return Parts(clock, sources, adapter, kinds, lease=lease, retirement=retirement)
 
 
 def _lease(configuration: Configuration) -> LeaseStore | None:

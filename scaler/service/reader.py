@@ -15,6 +15,7 @@ from scaler.clock import Clock
 from scaler.core.fleets import FleetKey, FleetObservation, PodState
 from scaler.core.plan import Part, Plan
 from scaler.policy.store import PolicyStore
+from scaler.retirement.audit import AuditRecord
 from scaler.service.answers import Answers
 from scaler.service.datasets import datasets_of
 from scaler.service.forecast_quality import quality_of
@@ -23,9 +24,13 @@ from scaler.service.jobs import Jobs
 from scaler.service.planning import Planning, SizedFleet
 from scaler.service.policy_status import pending_sentence, policies_status
 from scaler.service.recorder import Recorder
+from scaler.service.retiring.audit_log import AuditLog
+from scaler.service.retiring.showing import retirement_of
+from scaler.service.retiring.state import FleetRound
 from scaler.service.surroundings import Surroundings
 from scaler.web.state import (
     FleetHistory,
+    FleetRetirement,
     FleetStatus,
     ForecastQuality,
     ForecastScores,
@@ -59,6 +64,8 @@ class ServiceReader:
         jobs: Jobs,
         source_kinds: Mapping[str, str],
         surroundings: Surroundings,
+        audit: AuditLog,
+        rounds: Callable[[], Mapping[FleetKey, FleetRound]] = dict,
         stale_after_s: float = 30.0,
     ) -> None:
         self._clock = clock
@@ -72,6 +79,8 @@ class ServiceReader:
         self._jobs = jobs
         self._source_kinds = source_kinds
         self._surroundings = surroundings
+        self._audit = audit
+        self._rounds = rounds
         self._stale_after_s = stale_after_s
         self._started_s = clock.now_s()
         self._version = version("calltide")
@@ -227,6 +236,15 @@ class ServiceReader:
             problems[0] if problems else None,
             max(newest, default=0.0) or None,
         )
+
+    def retirement(self, key: FleetKey) -> FleetRetirement | None:
+        """Retirement of the fleet after its last round."""
+        last = self._rounds().get(key)
+        return None if last is None else retirement_of(last)
+
+    def evidence(self, pod: str) -> list[AuditRecord]:
+        """What this replica's audit log says of a pod."""
+        return self._audit.of_pod(pod)
 
     def replica(self) -> ReplicaStatus:
         """What this calltide is among its replicas."""

@@ -16,6 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from forecasting.sources.settings import SettingsModel, SourceSettings
 from scaler.core.election import ElectionTimings
+from scaler.fleet.pbx.settings import AnyMediaServer
+from scaler.fleet.proxies.settings import AnyFrontGate
 from scaler.policy.fields import Name, Seconds
 from scaler.service.replica_url import is_replica_url, replica_url_form
 
@@ -172,6 +174,15 @@ class ReplicaSettings(SettingsModel):
         return self.name or socket.gethostname()
 
 
+class RetirementSettings(SettingsModel):
+    """How pods are asked what they carry, and what steers calls to them. Policies say which of these is a fleet's."""
+
+    media_servers: dict[Name, AnyMediaServer] = Field(min_length=1)
+    """Ways to ask media servers, by name; a policy refers to one by `retirement.mediaServer`."""
+    front_gates: dict[Name, AnyFrontGate] = Field(default_factory=dict)
+    """Groups of proxies, by name; a policy refers to them by `retirement.frontGates`."""
+
+
 class LogSettings(SettingsModel):
     """How the service logs, to standard error."""
 
@@ -202,6 +213,8 @@ class Configuration(SettingsModel):
     """The gRPC server that KEDA asks."""
     web: WebSettings = WebSettings()
     """The page, the JSON API, health and metrics."""
+    retirement: RetirementSettings | None = None
+    """How pods are proved empty; without it nothing is retired, whatever a policy says."""
     replicas: ReplicaSettings | None = None
     """Several calltides on one cluster; a single one, which always leads, when left out."""
     launch_budget_pods: int | None = Field(None, ge=1, le=100_000)
@@ -225,6 +238,12 @@ class Configuration(SettingsModel):
             raise ValueError(
                 "replicas elect their leader by a Lease; set fleets.adapter to kubernetes, or drop replicas"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _pods_can_be_retired(self) -> Self:
+        if self.retirement is not None and not isinstance(self.fleets, KubernetesFleets):
+            raise ValueError("retirement ends pods of a cluster; set fleets.adapter to kubernetes, or drop retirement")
         return self
 
     @property

@@ -1,5 +1,10 @@
-from scaler.core.answer import pods_apart
-from scaler.core.fleets import PodState
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scaler.core.answer import need_within, pods_apart
+from scaler.core.fleets import FleetObservation, PodState
 from tests.scaler.core.made_up import observation, pod
 
 SERVING, FAILED, STARTING = PodState.SERVING, PodState.FAILED, PodState.STARTING
@@ -59,3 +64,63 @@ def test_an_old_pod_inside_the_target_is_counted_until_its_successor_stands():
     leaving = pod("z-leaving", DRAINING, replacing=True, current_revision=False)
     assert pods_apart(observation(4, *old, leaving), 4).replacing == 1
     assert pods_apart(observation(4, *old, leaving, pod("new", STARTING)), 4).replacing == 0
+
+
+proves = settings(derandomize=True, deadline=None, max_examples=100)
+
+
+def next_round(seen: FleetObservation, need: int, then: PodState) -> FleetObservation:
+    """The fleet a lead later: what was starting is now as `then`, and the target is what is answered to that."""
+    stood = tuple(replace(one, state=then) if one.state is STARTING else one for one in seen.pods)
+    seen = replace(seen, pods=stood)
+    target = max(seen.spec_replicas, need + pods_apart(seen, need).not_serving)
+    newest_s = max(one.created_s for one in stood) + 60
+    new = [replace(one, created_s=newest_s) for one in pods(STARTING, target - len(stood), f"round-{target}")]
+    return replace(seen, spec_replicas=target, pods=(*stood, *new))
+
+
+@proves
+@given(need=st.integers(1, 60), share=st.floats(0, 1))
+def test_failed_pods_are_all_replaced_a_budget_at_a_time_when_their_successors_serve(need, share):
+    failed, budget = round(share * need), max(1, need // 10)
+    seen = observation(need, *pods(FAILED, failed, "old"), *pods(SERVING, need - failed, "good"))
+    for _ in range(-(-failed // budget) + 1):
+        seen = next_round(seen, need, SERVING)
+        assert sum(one.state is STARTING for one in seen.pods) <= budget
+    assert sum(one.state is SERVING for one in seen.pods) == need
+    assert seen.spec_replicas == need + failed
+
+
+@proves
+@given(need=st.integers(1, 60), share=st.floats(0, 1), rounds=st.integers(1, 30))
+def test_successors_that_never_serve_cost_a_budget_whatever_time_passes(need, share, rounds):
+    failed = round(share * need)
+    seen = observation(need, *pods(FAILED, failed, "old"), *pods(SERVING, need - failed, "good"))
+    for _ in range(rounds):
+        seen = next_round(seen, need, FAILED)
+    assert seen.spec_replicas <= need + max(1, need // 10)
+
+
+@proves
+@given(need=st.integers(1, 60), rounds=st.integers(1, 30))
+def test_successors_that_serve_for_a_while_and_fail_cost_two_budgets(need, rounds):
+    seen = observation(need, *pods(FAILED, need, "old"))
+    for _ in range(rounds):
+        # What serves fails as soon as the next ones begin to.
+        fallen = [replace(one, state=FAILED) if one.state is SERVING else one for one in seen.pods]
+        seen = next_round(replace(seen, pods=tuple(fallen)), need, SERVING)
+    assert seen.spec_replicas <= need + 2 * max(1, need // 10)
+
+
+states = st.lists(st.tuples(st.sampled_from(list(PodState)), st.booleans()), min_size=1, max_size=20)
+
+
+@proves
+@given(states=states, answer=st.integers(0, 40))
+def test_a_held_need_is_the_highest_that_asks_for_no_more(states, answer):
+    made = [pod(f"p-{n}", state, replacing=replacing) for n, (state, replacing) in enumerate(states)]
+    seen = observation(len(made), *made)
+    held = need_within(seen, answer)
+    assert held == 0 or held + pods_apart(seen, held).not_serving <= answer
+    assert held + 1 + pods_apart(seen, held + 1).not_serving > answer
+    assert 0 <= pods_apart(seen, held).failed <= sum(one.state is FAILED for one in made)

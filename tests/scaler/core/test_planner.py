@@ -1,5 +1,7 @@
 """The rules of need and answer, each as a sentence."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -346,3 +348,18 @@ def test_the_explanation_names_the_load_the_time_and_the_capacity():
         "5m: 8 pods at 130 channels a pod (80 % of 162)."
     )
     assert plan.explanation.summary == f"acme needs 8 pods. {told[Part.FORECAST]}"
+
+
+def test_a_frozen_fleet_is_told_no_less_than_before_and_the_explanation_says_who_froze_it() -> None:
+    frozen = replace(observation(5), frozen="trunk migration (ops)")
+    plan = plan_fleet(inputs(channels=0.0, observation=frozen, last=LastPlan(5, 5, NOW_S - 15.0)))
+    assert (plan.answer, plan.alone) == (5, 5)
+    assert plan.need < 5
+    assert any("trunk migration (ops)" in step.sentence for step in plan.explanation.contributions)
+
+
+def test_a_frozen_fleet_still_follows_a_rise() -> None:
+    frozen = replace(observation(5), frozen="why not")
+    told_before = LastPlan(5, 5, NOW_S - 15.0)
+    thawed = plan_fleet(inputs(channels=2000.0, last=told_before))
+    assert plan_fleet(inputs(channels=2000.0, observation=frozen, last=told_before)).answer == thawed.answer > 5

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from scaler.retirement.actions import LowerScale, MovePod, ReleasePod, SetPodGate
-from scaler.retirement.evidence import ProvedEmpty
+from scaler.retirement.evidence import DrainRecord, ProvedEmpty
 from scaler.retirement.observed import ObservedNode, ObservedPod, Standstill, WayUp, Workload
 from scaler.retirement.proof import Memory
 from scaler.retirement.readings import Doubt, FrontGate, Steering, Unproved
-from scaler.retirement.states import Purpose, RetirementState, Wish
+from scaler.retirement.reports import Condition
+from scaler.retirement.states import Cause, Purpose, RetirementState, Wish
 from tests.scaler.retirement.made_up import (
     CLOSED,
     OPEN,
@@ -127,12 +128,32 @@ def test_an_empty_pod_stays_while(changed, told):
     assert told in decision.explanation
 
 
+@pytest.mark.parametrize(
+    ("needed", "unmade_s", "stays"), [(3, 31.0, True), (3, 29.0, False), (2, 31.0, False), (1, 31.0, False)]
+)
+def test_nothing_leaves_while_pods_that_are_needed_are_not_made(needed, unmade_s, stays):
+    lacking = fleet(pod("a"), pod("b"), needed=needed, spec_replicas=3, way_up=WayUp(unmade_s=unmade_s))
+    told = [still.sentence for still in decide(lacking).standstills]
+    assert told == (["No new pod could come now: for 31 s nobody has made 1 pod of the target."] if stays else [])
+
+
 def test_many_silent_pods_stop_everything():
     memory, seen, at_s = gathered("b", [shut] * 7, DRAINED)
     others = [pod(name, at_s, reading=silent(at_s)) for name in "cd"]
     decision = decide(fleet(pod("a", at_s), seen, *others), at_s, memory)
     assert kinds(decision) == []
     assert "changed password" in decision.explanation
+
+
+@pytest.mark.parametrize(("was_ready", "counts"), [(True, True), (False, False)])
+def test_pods_that_lost_their_readiness_with_their_voice_count_as_silent_and_starting_ones_do_not(was_ready, counts):
+    memory, seen, at_s = gathered("b", [shut] * 7, DRAINED)
+    others = [pod(name, at_s, reading=silent(at_s), ready=False, was_ready=was_ready) for name in "cd"]
+    decision = decide(fleet(pod("a", at_s), seen, *others), at_s, memory)
+    assert ("mass-unproved" in [still.reason for still in decision.standstills]) is counts
+    assert [report.uid for report in decision.reports if report.condition is Condition.UNPROVED] == (
+        ["uid-c", "uid-d"] if counts else []
+    )
 
 
 def test_one_silent_pod_serves_but_nobody_is_let_go_on_its_word():
@@ -158,6 +179,35 @@ def test_a_recall_comes_first_the_annotation_before_the_gate():
     assert decide(fleet(pod("a"), back, needed=2)).actions == (SetPodGate("uid-b", reading(0.0).boot, OPEN),)
 
 
+@pytest.mark.parametrize(
+    ("cause", "passed", "holds"),
+    [
+        (Cause.OLD_REVISION, {"current_revision": True}, {"current_revision": False}),
+        (Cause.CORDONED_NODE, {}, {"node": "cordoned"}),
+    ],
+)
+def test_a_pod_that_need_not_be_replaced_any_more_is_recalled(cause, passed, holds):
+    drain = DrainRecord(Purpose.REPLACE, cause, WALL_S, "calltide-0", 4)
+    nodes = (ObservedNode("cordoned", cordoned=True), ObservedNode("open"))
+
+    def recalled(**changed):
+        old = replace(leaving("a", DRAINING, purpose=Purpose.REPLACE, channels=3, node="open"), drain=drain, **changed)
+        decision = decide(fleet(old, pod("b"), nodes=nodes))
+        return kinds(decision) == ["MovePod a"] and "to be replaced for is no more" in decision.explanation
+
+    assert recalled(**passed)
+    assert not recalled(**holds)
+    assert not recalled(**passed, ready=False), "a pod that does not serve brings nothing back"
+    # Undone, but its node is to be emptied as well.
+    assert not recalled(**passed, node="cordoned")
+
+
+def test_a_pod_that_a_person_wants_replaced_is_replaced_although_no_wish_stands_on_it_any_more():
+    drain = DrainRecord(Purpose.REPLACE, Cause.ASKED, WALL_S, "calltide-0", 4)
+    asked = replace(leaving("a", DRAINING, purpose=Purpose.REPLACE, channels=3), drain=drain)
+    assert kinds(decide(fleet(asked, pod("b")))) == []
+
+
 def test_a_recall_that_is_not_read_back_open_counts_as_failed():
     back = pod("b", reading=shut(0.0))
     first = decide(fleet(pod("a"), back, needed=2))
@@ -180,6 +230,17 @@ def test_the_target_is_lowered_before_the_released_pod_is_deleted():
     assert kinds(decide(fleet(pod("a"), released("b"), spec_replicas=1))) == ["DeletePod b"]
 
 
+def test_a_leader_that_does_not_know_the_need_yet_deletes_no_pod_that_would_be_made_anew():
+    unknown = Unproved(Doubt.NOT_YET, 0.0, "the need was seen for 0 s of 10 s so far")
+    held = decide(fleet(pod("a"), released("b"), needed=unknown))
+    assert kinds(held) == []
+    assert "b is released; the target is lowered first." in held.explanation
+    # The target was lowered by the leader before, or the pod is to have a successor: then nothing is waited for.
+    assert kinds(decide(fleet(pod("a"), released("b"), needed=unknown, spec_replicas=1))) == ["DeletePod b"]
+    replaced = released("b", purpose=Purpose.REPLACE)
+    assert kinds(decide(fleet(pod("a"), replaced, needed=unknown))) == ["DeletePod b"]
+
+
 def test_a_need_that_rose_since_makes_of_the_shrink_a_replacement():
     assert kinds(decide(fleet(pod("a"), released("b"), needed=2))) == ["DeletePod b"]
 
@@ -191,27 +252,30 @@ def test_a_leader_that_takes_over_never_subtracts_a_pod_twice():
     assert not any(isinstance(action, LowerScale) for action in decision.actions)
 
 
-def test_a_released_pod_that_restarted_is_protected_again_and_proved_once_more():
+def test_a_released_pod_that_restarted_is_proved_once_more_before_it_is_deleted():
     again = released("b", reading=reading(0.0, 1, OPEN, OTHER_BOOT))
-    assert kinds(decide(fleet(pod("a"), again))) == ["ProtectPod b", "SetPodGate b"]
+    assert kinds(decide(fleet(pod("a"), again))) == ["SetPodGate b"]
     memory = Memory()
     for i in range(7):
-        seen = released("b", protected=True, reading=shut(10.0 * i, boot=OTHER_BOOT))
+        seen = released("b", reading=shut(10.0 * i, boot=OTHER_BOOT))
         decision = decide(fleet(pod("a", 10.0 * i), seen), 10.0 * i, memory)
         memory = decision.memory
         assert kinds(decision) == (["ReleasePod b"] if i == 6 else [])
 
 
-def test_a_released_pod_that_does_not_answer_is_protected_again_and_not_deleted_unseen():
-    assert kinds(decide(fleet(pod("a"), released("b", reading=silent(0.0)), spec_replicas=1))) == ["ProtectPod b"]
+def test_a_released_pod_that_does_not_answer_is_not_deleted_unseen():
+    decision = decide(fleet(pod("a"), released("b", reading=silent(0.0)), spec_replicas=1))
+    assert kinds(decision) == []
+    assert "proved empty once more: timed out" in decision.explanation
 
 
-def test_a_freeze_keeps_even_what_is_released_and_protects_it_again():
+def test_a_freeze_keeps_even_what_is_released():
     freeze = (Standstill("freeze", "Frozen by ops.", stops_deletes=True),)
     for target in (1, 2):
         frozen = {"spec_replicas": target, "standstills": freeze}
-        assert kinds(decide(fleet(pod("a"), released("b"), **frozen))) == ["ProtectPod b"]
-        assert kinds(decide(fleet(pod("a"), released("b", protected=True), **frozen))) == []
+        decision = decide(fleet(pod("a"), released("b"), **frozen))
+        assert kinds(decision) == []
+        assert "b is released and stays: Frozen by ops." in decision.explanation
 
 
 def test_a_reading_from_before_the_pods_version_proves_nothing():
@@ -292,14 +356,14 @@ def test_when_many_nodes_fall_silent_none_is_dead():
     assert "above the 1 that may die at once" in decision.reports[0].sentence
 
 
-def test_a_dead_nodes_pod_that_came_back_is_protected_again():
+def test_a_dead_nodes_pod_that_came_back_is_not_deleted():
     lost = pod("b", ready=False, node="n", reading=silent(0.0))
     dead = (ObservedNode("n", lease_stale_for_s=400.0, silent_for_s=400.0),)
     (release,) = decide(fleet(pod("a"), lost, needed=2, nodes=dead)).actions
     assert isinstance(release, ReleasePod)
     gone = replace(lost, state=RetirementState.RELEASED, protected=False, evidence=release.evidence)
     assert kinds(decide(fleet(pod("a"), gone, needed=2, nodes=dead))) == ["DeletePod b"]
-    assert kinds(decide(fleet(pod("a"), gone, needed=2, nodes=(ObservedNode("n"),)))) == ["ProtectPod b"]
+    assert kinds(decide(fleet(pod("a"), gone, needed=2, nodes=(ObservedNode("n"),)))) == []
 
 
 def test_a_drain_that_takes_too_long_is_reported_and_goes_on():
