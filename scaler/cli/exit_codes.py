@@ -23,9 +23,11 @@ class ExitCode(IntEnum):
 
 _MEANINGS = {
     ExitCode.OK: "Done.",
-    ExitCode.FAILED: "Something failed that is not the input's fault; the message says what.",
+    ExitCode.FAILED: (
+        "Something failed that is not the input's fault, or the doctor found what can cut calls; the message says what."
+    ),
     ExitCode.USAGE: "An option or argument is wrong; the message names it.",
     ExitCode.INVALID: "A policy, configuration or history file is wrong; the message says where and how to mend it.",
     ExitCode.UNREACHABLE: "A service that the command needs did not answer.",
-    ExitCode.NOT_FOUND: "There is no fleet, policy or tenant of that name; near names are shown.",
+    ExitCode.NOT_FOUND: "There is no fleet, pod, policy or tenant of that name; near names are shown.",
 }

@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-from scaler.cli import policy
+from scaler.cli import policy, retirement_doctor
 from scaler.cli.backtest import backtest
 from scaler.cli.demo import demo
 from scaler.cli.explain import explain
 from scaler.cli.forecast import forecast
+from scaler.cli.retirement_adopting import adopt, leave
+from scaler.cli.retirement_evidence import evidence
+from scaler.cli.retirement_freezes import freeze, thaw
+from scaler.cli.retirement_wishes import drain, recall
 from scaler.cli.serve import serve
 
 app = typer.Typer(
@@ -42,7 +46,10 @@ app.command()(demo)
 app.command()(forecast)
 app.command()(backtest)
 app.command()(explain)
+for command in (drain, recall, freeze, thaw, adopt, leave, evidence):
+    app.command()(command)
 app.add_typer(policy.app, name="policy")
+app.add_typer(retirement_doctor.app, name="doctor")
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from http import HTTPStatus
 from typing import Annotated
 
@@ -10,7 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from scaler.core.fleets import FleetKey
 from scaler.core.plan import Plan
-from scaler.web import models, quality, ranges, views
+from scaler.errors import CalltideError
+from scaler.retirement.audit import ELSEWHERE, in_namespace
+from scaler.web import evidence, models, quality, ranges, retirement, views
 from scaler.web.problems import ProblemError, not_found, responses
 from scaler.web.state import FleetStatus, StateReader
 from scaler.web.urgency import rank, ranked
@@ -36,11 +39,21 @@ class FleetsQuery(BaseModel):
     """Only fleets whose namespace, name, policy, pool or tenant contains this text."""
 
 
+class EvidenceQuery(BaseModel):
+    """Which of the pods of a name."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    namespace: str = Field("", max_length=253)
+    """Only pods of this namespace."""
+
+
 def api_router(state: StateReader) -> APIRouter:
-    """All endpoints. They run on the event loop, so that what they read cannot change under them."""
+    """All endpoints. They run on the event loop, so that what they read cannot change under them; but for the log."""
     router = APIRouter(prefix="/api/v1", tags=["calltide"])
     _add_fleets(router, state)
     _add_one_fleet(router, state)
+    _add_evidence(router, state)
     _add_policies(router, state)
     _add_service(router, state)
     return router
@@ -100,6 +113,12 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
         measures = {measure.value: quality.quality_answer(one) for measure, one in known.items()}
         return quality.FleetQuality(now_s=state.now_s(), measures=measures)
 
+    @router.get(path + "/retirement", responses=_MISSING)
+    async def fleet_retirement(namespace: Name, name: Name) -> retirement.Retirement:
+        """Which pods leave, what they wait for, and why nothing may leave."""
+        key = _fleet(state, namespace, name).key
+        return retirement.retirement_answer(state.retirement(key), state.now_s())
+
     @router.get(path + "/plan", responses=_MISSING)
     async def plan(namespace: Name, name: Name) -> models.PlanAnswer:
         """The need per slot."""
@@ -128,6 +147,27 @@ def _add_one_fleet(router: APIRouter, state: StateReader) -> None:
         }
         recorded = ranges.recorded_answer(past.recorded, start_s, end_s)
         return models.History(now_s=now_s, measures=measures, recorded=recorded)
+
+
+def _add_evidence(router: APIRouter, state: StateReader) -> None:
+    # A log may go back for years. One question is answered after the other, in a thread: plans go first.
+    one_at_a_time = asyncio.Lock()
+
+    @router.get("/evidence/{pod}", responses=_MISSING | responses(HTTPStatus.INTERNAL_SERVER_ERROR))
+    async def pod_evidence(pod: Name, asked: Annotated[EvidenceQuery, Query()]) -> evidence.Evidence:
+        """Every write of retirement about a pod, by name or UID, and on what ground it was released."""
+        try:
+            async with one_at_a_time:
+                found = in_namespace(await asyncio.to_thread(state.evidence, pod), asked.namespace)
+        except CalltideError as unreadable:
+            remedy = "Restore the file from a copy, or take the line out."
+            raise ProblemError(HTTPStatus.INTERNAL_SERVER_ERROR, str(unreadable), None, remedy) from unreadable
+        if not found:
+            _not_on_a_follower(state)
+            raise ProblemError(
+                HTTPStatus.NOT_FOUND, f"Nothing was written about the pod {pod!r} here.", "pod", ELSEWHERE
+            )
+        return evidence.evidence_answer(pod, found, state.now_s())
 
 
 def _not_on_a_follower(state: StateReader) -> None:

@@ -23,7 +23,7 @@ from scaler.core.fleets import FleetKey, PodState
 from scaler.core.plan import Part, Plan
 from scaler.metrics import Metric, MetricType
 from scaler.policy.model import Mode
-from scaler.web.state import FleetStatus, MeasureForecast, ReplicaRole, StateReader
+from scaler.web.state import FleetRetirement, FleetStatus, MeasureForecast, ReplicaRole, StateReader
 
 MOST_FORECAST_FLEETS = 500
 """Each fleet's forecast is up to 100 series; beyond this many fleets a scrape would hold up the service."""
@@ -132,6 +132,9 @@ def _add_fleets(families: _Families, state: StateReader) -> None:
         if plan is not None:
             _add_plan(families, plan)
         _add_scores(families, fleet.key, state)
+        retirement = state.retirement(fleet.key)
+        if retirement is not None:
+            _add_retirement(families, fleet.key, retirement)
         if rank < MOST_FORECAST_FLEETS:
             _add_forecast(families, fleet, state.forecast(fleet.key), now_s)
     families.add(metrics.FORECAST_FLEETS_LEFT_OUT, max(0, len(fleets) - MOST_FORECAST_FLEETS))
@@ -179,6 +182,18 @@ def _add_plan(families: _Families, plan: Plan) -> None:
     for part, moved in pods.items():
         families.add(metrics.FLEET_CONTRIBUTION, moved, *key, part.value)
     families.add(metrics.FLEET_BINDING, 1, *key, explanation.binding.value)
+
+
+def _add_retirement(families: _Families, fleet: FleetKey, retirement: FleetRetirement) -> None:
+    key = (fleet.namespace, fleet.name)
+    # Only those that hold: a reason that nobody has heard of yet is a new series, never a wrong one.
+    for reason in dict.fromkeys(reason for reason, _ in retirement.standstills):
+        families.add(metrics.FLEET_STANDSTILL, 1, *key, reason)
+    for condition in dict.fromkeys(condition for condition, _ in retirement.conditions):
+        families.add(metrics.FLEET_RETIREMENT_CONDITION, 1, *key, condition)
+    families.add(metrics.FLEET_UNPROVED, retirement.unproved, *key)
+    began = [pod.since_s for pod in retirement.pods if pod.since_s is not None]
+    families.add(metrics.FLEET_DRAIN_BEGAN, min(began, default=None), *key)
 
 
 def _add_scores(families: _Families, fleet: FleetKey, state: StateReader) -> None:

@@ -1,8 +1,8 @@
 """What the page, the API and the metrics read of the running service, and nothing else.
 
-Everything here is answered from memory and never waits: a browser that asks often must not slow down a plan. The
-service implements `StateReader`; tests hand in a made-up one. Ages are on the plan's clock, which a demo runs faster
-than the wall clock; the one exception, the age of the answers that KEDA reads, says so.
+Everything here but the audit log is answered from memory and never waits: a browser that asks often must not slow down
+a plan. The service implements `StateReader`; tests hand in a made-up one. Ages are on the plan's clock, which a demo
+runs faster than the wall clock; the one exception, the age of the answers that KEDA reads, says so.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from forecasting.load import Float32Array, Measure
 from scaler.core.fleets import FleetKey, FleetObservation, PodState
 from scaler.core.plan import Plan
 from scaler.policy.model import Mode, PolicySpec
+from scaler.retirement.audit import AuditRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +242,44 @@ class SourceStatus:
     newest_observation_s: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class RetiringPod:
+    """A pod as retirement sees it.
+
+    `channels` is None where they could not be counted; `since_s` (epoch seconds) is when its drain began; `why` says
+    what it waits for, or what was reported of it.
+    """
+
+    name: str
+    state: str
+    channels: int | None
+    since_s: float | None = None
+    why: str = ""
+
+    @property
+    def is_leaving(self) -> bool:
+        """Whether it takes no new calls."""
+        return self.since_s is not None
+
+
+@dataclass(frozen=True, slots=True)
+class FleetRetirement:
+    """Retirement of one fleet after its last round at `at_s` (epoch seconds).
+
+    `mode` is the policy's; `standstills` say why nothing may leave, `conditions` what somebody should look at as
+    (condition, sentence), `failures` which writes did not go through; `pods` are those that leave or cannot be read.
+    """
+
+    mode: str
+    at_s: float
+    explanation: str
+    standstills: tuple[tuple[str, str], ...] = ()
+    conditions: tuple[tuple[str, str], ...] = ()
+    failures: tuple[str, ...] = ()
+    pods: tuple[RetiringPod, ...] = ()
+    unproved: int = 0
+
+
 class ReplicaRole(StrEnum):
     """What this calltide is among its replicas."""
 
@@ -294,7 +333,7 @@ class KedaStats:
 
 
 class StateReader(Protocol):
-    """The service as the web layer sees it. Nothing here waits, blocks or changes anything.
+    """The service as the web layer sees it. Nothing here changes anything; but for `evidence`, nothing waits or blocks.
 
     `/metrics` reads it from a thread of its own, so each method hands out values that nobody changes afterwards.
     """
@@ -337,6 +376,18 @@ class StateReader(Protocol):
 
     def quality(self, key: FleetKey) -> Mapping[Measure, ForecastQuality]:
         """What the fleet's forecasts are made of and how they did, by measure; empty before the first forecast."""
+        ...
+
+    def retirement(self, key: FleetKey) -> FleetRetirement | None:
+        """Retirement of the fleet after its last round, None before the first and where nothing is retired."""
+        ...
+
+    def evidence(self, pod: str) -> list[AuditRecord]:
+        """What this replica wrote about a pod, by name or UID, in the order of time. It reads files: not on the loop.
+
+        Raises:
+            CalltideError: the log cannot be read.
+        """
         ...
 
     def plan(self, key: FleetKey) -> Plan | None:

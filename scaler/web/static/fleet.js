@@ -4,6 +4,7 @@ import { fleetChart } from "./chart.js";
 import { el, renderInto } from "./dom.js";
 import { MEASURES, URGENCIES, ago, duration, number, pods, signed, timeFrom, timeIn } from "./format.js";
 import { qualityPart } from "./quality.js";
+import { retirementPart } from "./retirement.js";
 
 const PARTS = {
   measured: "Load now",
@@ -19,6 +20,7 @@ const PARTS = {
   unconfirmed: "Waiting change",
   observe: "Observe only",
   "not-serving": "Not serving",
+  freeze: "Frozen",
   band: "Tolerance band",
 };
 const OLD_FORECAST_S = 3 * 3600;
@@ -29,26 +31,31 @@ export function fleetView(namespace, name) {
   const chart = fleetChart(path);
   const why = el("section", { class: "card", "aria-labelledby": "why" });
   const good = el("section", { class: "card", "aria-labelledby": "quality" });
+  const leaving = el("section", { class: "card", "aria-labelledby": "retirement" });
   const facts = el("section", { class: "card" });
   const standing = el("section", { class: "card" });
 
   async function load(get, status) {
     const fleet = await get(path);
     const isPlanned = fleet.need != null;
-    const [explanation, quality, scores, picture] = await Promise.all([
+    const [explanation, quality, scores, retirement, picture] = await Promise.all([
       isPlanned ? get(`${path}/explanation`) : null,
       get(`${path}/quality`),
       get(`${path}/scores`),
+      get(`${path}/retirement`),
       chart.load(get, status.now_s, isPlanned),
     ]);
-    return { fleet, explanation, quality, scores, picture };
+    return { fleet, explanation, quality, scores, retirement, picture };
   }
 
-  async function render({ fleet, explanation, quality, scores, picture }, { nowS }) {
+  async function render({ fleet, explanation, quality, scores, retirement, picture }, { nowS }) {
     document.title = `${fleet.name}: ${fleet.serving} of ${fleet.need ?? "?"} pods · calltide`;
     renderInto(head, [fleet, Math.floor(nowS / 60)], () => headPart(fleet, nowS));
     renderInto(why, [explanation, fleet.fault, fleet.reason], () => whyPart(explanation, fleet));
     renderInto(good, [quality.measures, scores.measures], () => qualityPart(quality, scores));
+    renderInto(leaving, [{ ...retirement, now_s: 0, at_s: 0 }, Math.floor(nowS / 60)], () =>
+      retirementPart(retirement, nowS),
+    );
     renderInto(facts, fleet, () => factsPart(fleet, nowS));
     renderInto(standing, [fleet.pod_rows, fleet.pods], () => podsPart(fleet, nowS));
     await chart.render(picture, fleet);
@@ -60,7 +67,7 @@ export function fleetView(namespace, name) {
       el("a", { class: "back", href: "#/" }, "← All fleets"),
       head,
       chart.element,
-      el("div", { class: "two" }, el("div", { class: "stack" }, why, good, standing), facts),
+      el("div", { class: "two" }, el("div", { class: "stack" }, why, leaving, good, standing), facts),
     ],
     onInput: (again) => chart.onChoice(again),
     close: () => chart.close(),

@@ -19,6 +19,10 @@ from forecasting.load import Measure
 from scaler.core.fleets import FleetKey, FleetObservation, Pod, PodState
 from scaler.core.plan import Contribution, Explanation, Part, Plan
 from scaler.policy.model import CapacitySpec, HistorySpec, Mode, PolicySpec
+from scaler.retirement.audit import AuditRecord, Outcome
+from scaler.retirement.evidence import ProvedEmpty, ReleaseEvidence
+from scaler.retirement.readings import Boot
+from scaler.retirement.states import Cause, Purpose
 from scaler.web import state as words
 
 NOW_S = 1795419660.0
@@ -104,6 +108,50 @@ SAMPLES = (
 )
 
 
+AUDIT = (
+    AuditRecord(
+        NOW_S - 900, "voice/acme", "uid-9", "acme-9", "active → draining", Outcome.DONE, "calltide-a", 4, "It leaves."
+    ),
+    AuditRecord(
+        NOW_S - 90,
+        "voice/acme",
+        "uid-9",
+        "acme-9",
+        "drained → released",
+        Outcome.DONE,
+        "calltide-a",
+        4,
+        "acme-9 is released.",
+        ReleaseEvidence(
+            "uid-9",
+            "acme-9",
+            ProvedEmpty(
+                Boot("2026-11-22T07:00:00", "containerd://9"), NOW_S - 200, (NOW_S - 100, NOW_S - 95), ("sip",)
+            ),
+            Purpose.SHRINK,
+            Cause.NOT_NEEDED,
+            NOW_S - 90,
+            "calltide-a",
+            4,
+        ),
+    ),
+)
+
+RETIREMENT = words.FleetRetirement(
+    mode="on",
+    at_s=NOW_S - 2,
+    explanation="acme-3 is not proved empty: 7 channels.",
+    standstills=(("inhibit", "The policy lets nothing leave during 'Monday opening', until Mon 11:00 Europe/Berlin."),),
+    conditions=(("unproved", "acme-1: its channels cannot be counted (refused: 401); it counts as busy."),),
+    failures=("the gate of acme-3 was not set within 4 s",),
+    pods=(
+        words.RetiringPod("acme-3", "draining", 7, NOW_S - 1500, "acme-3 is not proved empty: 7 channels."),
+        words.RetiringPod("acme-1", "active", None, None, "Its channels cannot be counted: refused: 401."),
+    ),
+    unproved=1,
+)
+
+
 def day_shape(at_s: np.ndarray) -> np.ndarray:
     """A working day's share of the peak: ramp at eight, lunch dip, fall at five; weekends low."""
     hour = (at_s / 3600.0 + 1.0) % 24
@@ -178,6 +226,12 @@ class SampleState:
             )
             for measure in _measures(sample)
         }
+
+    def retirement(self, key: FleetKey) -> words.FleetRetirement | None:
+        return RETIREMENT if self._sample(key).name == "acme" else None
+
+    def evidence(self, pod: str) -> list[AuditRecord]:
+        return [record for record in AUDIT if pod in (record.pod, record.uid)]
 
     def plan(self, key: FleetKey) -> Plan | None:
         sample = self._sample(key)

@@ -84,6 +84,13 @@ def test_the_contributions_add_up_to_the_answer(samples):
     assert [each.labels["part"] for each in binding if ACME.items() <= each.labels.items()] == ["forecast"]
 
 
+def test_what_keeps_pods_from_leaving_is_told_by_reason(samples):
+    assert value(samples, metrics.FLEET_STANDSTILL, **ACME, reason="inhibit") == 1
+    assert value(samples, metrics.FLEET_RETIREMENT_CONDITION, **ACME, condition="unproved") == 1
+    assert value(samples, metrics.FLEET_UNPROVED, **ACME) == 1
+    assert value(samples, metrics.FLEET_DRAIN_BEGAN, **ACME) == NOW_S - 1500
+
+
 def test_a_state_is_one_for_what_holds_and_zero_for_the_rest(samples):
     harbour = {"fleet": "harbour"}
     trusts = {

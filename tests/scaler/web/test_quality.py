@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
-import uvicorn
 
-from scaler.web.app import create_app
 from tests.scaler.web.sample_state import SAMPLES, SCRIPT, SampleState
+from tests.scaler.web.served import served
 from tools.browser import NAMES
 
 ACME = "/api/v1/fleets/voice/acme/quality"
@@ -49,20 +43,6 @@ def test_trust_comes_with_its_reason(ask):
 def test_each_measure_is_told_and_none_before_the_first_forecast(ask):
     assert list(ask("/api/v1/fleets/voice/city-hall/quality").json()["measures"]) == ["channels", "call_rate"]
     assert ask("/api/v1/fleets/voice/fjord-bank/quality").json()["measures"] == {}
-
-
-@contextmanager
-def served(state: SampleState) -> Iterator[str]:
-    """The page on a port of its own."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(state), log_level="critical"))
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 needs_a_browser = pytest.mark.skipif(not any(map(shutil.which, NAMES)), reason="no browser: apt-get install chromium")
