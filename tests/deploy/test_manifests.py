@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 
 import pytest
 import yaml
 
-from scaler.fleet.kubernetes import adapter
+from scaler.fleet.kubernetes import adapter, annotations
 from scaler.fleet.kubernetes.lease import KubernetesLease
 from scaler.fleet.kubernetes.reflector import Resource
 from scaler.policy.compiling import compile_reading
@@ -55,6 +56,7 @@ def container(find) -> dict:
 
 def test_each_object_says_what_it_is_and_lies_in_the_namespace(manifests):
     outside = {"Namespace", "ClusterRole", "ClusterRoleBinding", "ClusterTriggerAuthentication"}
+    outside |= {"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"}
     for manifest in manifests:
         assert {"apiVersion", "kind", "metadata"} <= manifest.keys()
         assert manifest["kind"] in outside or manifest["metadata"]["namespace"] == "calltide"
@@ -72,12 +74,19 @@ def granted(role: dict) -> set[tuple[str, str, str, str]]:
 
 def test_the_rights_to_read_are_those_of_the_watches_and_no_more(find):
     watched = [each for each in vars(adapter).values() if isinstance(each, Resource)]
-    assert len(watched) == 6
-    needed = set()
-    for resource in watched:
-        *_, group, _version, name = ["", *resource.path.replace("/api/", "/apis//").split("/")]
-        needed |= {(group, name, verb, "") for verb in ("get", "list", "watch")}
+    of_cluster = [adapter.NODES, adapter.NAMESPACES]
+    assert len(watched) == 8
+    needed = {right for one in watched if one not in of_cluster for right in rights(one, "get", "list", "watch")}
     assert granted(find("ClusterRole", "calltide-reader")) == needed
+    found = granted(find("ClusterRole", "calltide-retirer"))
+    assert {right for right in found if {"list", "watch"} & set(right)} == {
+        right for one in of_cluster for right in rights(one, "list", "watch")
+    }
+
+
+def rights(resource: Resource, *verbs: str) -> set[tuple[str, str, str, str]]:
+    *_, group, _version, name = ["", *resource.path.replace("/api/", "/apis//").split("/")]
+    return {(group, name, verb, "") for verb in verbs}
 
 
 def test_the_rights_to_write_are_those_of_the_lease_and_no_more(find, configuration):
@@ -102,9 +111,47 @@ def test_the_rights_to_write_are_those_of_the_lease_and_no_more(find, configurat
     }
 
 
+def test_the_rights_to_retire_are_those_of_the_writes_and_no_more(find):
+    written = {right for right in granted(find("ClusterRole", "calltide-retirer")) if "watch" not in right}
+    assert {right for right in written if "list" not in right} == {
+        ("", "pods", "patch", ""),
+        ("", "pods", "delete", ""),
+        ("apps", "deployments/scale", "patch", ""),
+        ("apps", "statefulsets/scale", "patch", ""),
+        ("", "events", "create", ""),
+        ("calltide.io", "pods", "retire", ""),
+    }
+
+
+def test_each_admission_policy_denies_in_labelled_namespaces_and_fails_closed(manifests):
+    policies = {one["metadata"]["name"]: one["spec"] for one in of_kind(manifests, "ValidatingAdmissionPolicy")}
+    bindings = {
+        one["spec"]["policyName"]: one["spec"] for one in of_kind(manifests, "ValidatingAdmissionPolicyBinding")
+    }
+    assert bindings.keys() == policies.keys()
+    for name, policy in policies.items():
+        assert policy["failurePolicy"] == "Fail"
+        assert bindings[name]["validationActions"] == ["Deny"]
+        (selected,) = bindings[name]["matchResources"]["namespaceSelector"]["matchLabels"].items()
+        assert selected == (annotations.ENABLED, "enabled")
+        assert all(one["reason"] == "Forbidden" and one["messageExpression"] for one in policy["validations"])
+
+
+def test_the_policies_speak_of_the_marks_that_calltide_writes(manifests):
+    text = (DEPLOY / "70-admission.yaml").read_text(encoding="utf-8")
+    named = set(re.findall(r"'(calltide\.io/[a-z-]+)'", text))
+    assert named == {annotations.PROTECTED, "calltide.io/break-glass"}
+    assert f"in ['{annotations.IS_PROTECTED}', '{annotations.IS_RELEASED}']" in text
+
+
+def of_kind(manifests, kind: str) -> list[dict]:
+    return [one for one in manifests if one["kind"] == kind]
+
+
 def test_the_roles_are_bound_to_the_account_that_the_pods_run_with(find):
     account = {"kind": "ServiceAccount", "name": "calltide", "namespace": "calltide"}
-    for kind, name in (("ClusterRoleBinding", "calltide-reader"), ("RoleBinding", "calltide-leader")):
+    bound = ("calltide-reader", "calltide-retirer")
+    for kind, name in (*(("ClusterRoleBinding", one) for one in bound), ("RoleBinding", "calltide-leader")):
         binding = find(kind, name)
         assert binding["subjects"] == [account]
         assert binding["roleRef"]["name"] == name
