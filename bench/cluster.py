@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -24,8 +22,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 
+from bench.rig_usage import requests, requests_table, usage, usage_table
 from tests.rig import fleets
-from tests.rig.installation import NAMESPACE as CALLTIDE_NAMESPACE
 from tests.rig.installation import Installation
 from tests.rig.place import current
 from tests.rig.rig import Rig
@@ -36,7 +34,6 @@ CHANNELS_PER_POD = 100
 LOOK_EVERY_S = 5.0
 POLLING_INTERVAL_S = 30
 APPLIED_AT_ONCE = 100
-ACCOUNT = f"system:serviceaccount:{CALLTIDE_NAMESPACE}:calltide"
 
 POLICY = f"""
 apiVersion: calltide.io/v1
@@ -48,15 +45,6 @@ spec:
     lookBack: 1d
   capacity: {{channelsPerPod: {CHANNELS_PER_POD}}}
 """
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What the processes of calltide's containers had used at one moment."""
-
-    at_s: float
-    cpu_s: Mapping[str, float]
-    memory_bytes: Mapping[str, float]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -124,23 +112,17 @@ def _scaled_object(rig: Rig, calltide: Installation, namespace: str, name: str) 
 
 def _measure(rig: Rig, calltide: Installation, seconds: int) -> None:
     latencies_s: dict[str, list[float]] = {"external": [], "prometheus": []}
-    before, requests_before = _usage(calltide), _requests(rig)
+    before, requests_before = usage(calltide), requests(rig)
     until_s = time.monotonic() + seconds
     while time.monotonic() < until_s:
         for scaler, values in _latencies_s(rig.keda.operator_metrics_url).items():
             latencies_s.setdefault(scaler, []).extend(values)
         time.sleep(LOOK_EVERY_S)
-    after, requests = _usage(calltide), _requests(rig) - requests_before
+    after, requests_of_calltide = usage(calltide), requests(rig) - requests_before
     console = Console()
     console.print(_latency_table(latencies_s))
-    console.print(_usage_table(before, after))
-    minutes = (after.at_s - before.at_s) / 60
-    table = Table(
-        "request of calltide", "per minute", title=f"API server, {sum(requests.values()) / minutes:.0f} a minute"
-    )
-    for what, count in requests.most_common():
-        table.add_row(what, f"{count / minutes:.1f}")
-    console.print(table)
+    console.print(usage_table(before, after))
+    console.print(requests_table(requests_of_calltide, after.at_s - before.at_s))
 
 
 def _latencies_s(url: str) -> dict[str, list[float]]:
@@ -161,35 +143,6 @@ def _latency_table(latencies_s: Mapping[str, Sequence[float]]) -> Table:
         p50_s, p99_s = np.percentile(values, [50, 99])
         table.add_row(scaler, str(len(values)), f"{1000 * p50_s:.1f}", f"{1000 * p99_s:.1f}", f"{p99_s / peer_s:.2f}")
     return table
-
-
-def _usage(calltide: Installation) -> Usage:
-    cpu_s: dict[str, float] = {}
-    memory_bytes: dict[str, float] = {}
-    leader = calltide.leader()
-    for pod in calltide.pods():
-        processes = calltide.processes(pod)
-        role = "leader" if pod == leader else "follower"
-        cpu_s[role] = sum(sum(process.cpu_times()[:2]) for process in processes)
-        memory_bytes[role] = sum(process.memory_full_info().pss for process in processes)
-    return Usage(time.time(), cpu_s, memory_bytes)
-
-
-def _usage_table(before: Usage, after: Usage) -> Table:
-    table = Table("replica", "CPU, cores", "memory (PSS), MiB", title="calltide, all processes of a replica")
-    for role, cpu_s in after.cpu_s.items():
-        cores = (cpu_s - before.cpu_s[role]) / (after.at_s - before.at_s)
-        table.add_row(role, f"{cores:.3f}", f"{after.memory_bytes[role] / 2**20:.0f}")
-    return table
-
-
-def _requests(rig: Rig) -> Counter[str]:
-    """Requests of calltide's account since the rig's start, from the audit log."""
-    counted: Counter[str] = Counter()
-    for event in rig.control_plane.audited():
-        if event["user"]["username"] == ACCOUNT and event["stage"] == "ResponseComplete":
-            counted[f"{event['verb']} {event.get('objectRef', {}).get('resource', event['requestURI'])}"] += 1
-    return counted
 
 
 if __name__ == "__main__":

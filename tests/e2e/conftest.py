@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.retiring import MakeFleet, fleet_maker
 from tests.rig.installation import Installation
 from tests.rig.place import Place, PlaceError, current
 from tests.rig.rig import Rig
@@ -46,6 +47,12 @@ def telephony(rig: Rig) -> Telephony:
     telephony = Telephony(rig)
     telephony.apply()
     return telephony
+
+
+@pytest.fixture(scope="session")
+def make(rig: Rig, calltide: Installation, telephony: Telephony) -> MakeFleet:
+    """Makes fleets that calltide retires, in a namespace of their own."""
+    return fleet_maker(rig, calltide, telephony)
 
 
 @pytest.fixture(scope="session")

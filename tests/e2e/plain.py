@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -36,6 +38,12 @@ class PlainContainer:
         """Run a command inside it."""
         entered = ["nsenter", f"--target={self._started().pid}", "--pid", "--mount", "--uts", "--root", "--wd", "--"]
         subprocess.run([*entered, *command], env=self._environment, capture_output=True, timeout=30, check=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to its process 1, as the kernel lets it in from outside: SIGSTOP and SIGCONT too."""
+        pid = self._started().pid
+        assert pid is not None, f"{self._name} has ended"
+        os.kill(pid, number)
 
     def terminate(self) -> None:
         """SIGTERM to its process 1, and wait until it has ended."""

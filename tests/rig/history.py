@@ -1,14 +1,11 @@
 """What happened to fleets over time: every change of replicas that the API server ever showed, in order.
 
-A test that looks at replicas now and then proves nothing about the moments between. A watch does: the API server sends
-each version of each object, so that a fall for a single second is in the record. An API server that was away has
-forgotten the versions before, and a list has to do; `metadata.generation`, which each change of a spec raises by one,
-then tells whether any was missed.
+A fall for a single second is in the record, since it comes from a watch. Where a list had to do, because the API server
+was away, `metadata.generation`, which each change of a spec raises by one, tells whether any was missed.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -18,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from tests.rig.watching import Watch
 from tests.servers.processes import wait_for
 
 _KINDS = {"Deployment": "/apis/apps/v1/deployments", "StatefulSet": "/apis/apps/v1/statefulsets"}
@@ -44,20 +42,22 @@ class ReplicaHistory:
         self._client = client
         self._seen: list[Seen] = []
         self._generations: dict[str, int] = {}
-        self._versions: dict[str, str] = {}
-        """Path → what its watch goes on from."""
         self._lock = threading.Lock()
-        self._stop = threading.Event()
-        self._threads = [threading.Thread(target=self._follow, args=(path,), daemon=True) for path in _KINDS.values()]
-        self.gaps: list[str] = []
+        self._watches = [Watch(client, path, self._see) for path in _KINDS.values()]
+        self._gaps: list[str] = []
+
+    @property
+    def gaps(self) -> Sequence[str]:
         """Changes of a spec that happened and were not seen, in words. Empty means: everything was."""
+        return [*self._gaps, *(watch.failure for watch in self._watches if watch.failure)]
 
     def start(self) -> None:
-        for thread in self._threads:
-            thread.start()
+        for watch in self._watches:
+            watch.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        for watch in self._watches:
+            watch.stop()
         self._client.close()
 
     def of(self, namespace: str, name: str, *, since_s: float = 0.0) -> Sequence[Seen]:
@@ -90,45 +90,9 @@ class ReplicaHistory:
         with self._lock:
             return all(self._generations.get(uid, 0) >= generation for uid, generation in generations.items())
 
-    def _follow(self, path: str) -> None:
-        while not self._stop.is_set():
-            try:
-                if path not in self._versions:
-                    self._list(path)
-                self._watch(path)
-            except (httpx.HTTPError, OSError):
-                self._stop.wait(0.5)
-            except Exception as error:
-                if not self._stop.is_set():  # else it is the client that was closed
-                    self.gaps.append(f"nobody watches {path} any more: {error!r}")
-                return
-
-    def _list(self, path: str) -> None:
-        answer = self._client.get(path).raise_for_status().json()
-        for item in answer["items"]:
+    def _see(self, kind: str, item: dict[str, Any]) -> None:
+        if kind != "DELETED":
             self._add(item)
-        self._versions[path] = answer["metadata"]["resourceVersion"]
-
-    def _watch(self, path: str) -> None:
-        query = {
-            "watch": "true",
-            "resourceVersion": self._versions[path],
-            "timeoutSeconds": "20",
-            "allowWatchBookmarks": "true",
-        }
-        with self._client.stream("GET", path, params=query) as answer:
-            if answer.status_code == httpx.codes.GONE:
-                del self._versions[path]
-            answer.raise_for_status()
-            for line in answer.iter_lines():
-                event = json.loads(line)
-                if event["type"] == "ERROR":
-                    del self._versions[path]  # too old to go on from
-                    return
-                if event["type"] in ("ADDED", "MODIFIED"):
-                    self._add(event["object"])
-                # Kept with each event: a watch that breaks must not tell the same changes again.
-                self._versions[path] = event["object"]["metadata"]["resourceVersion"]
 
     def _add(self, item: dict[str, Any]) -> None:
         metadata, status = item["metadata"], item.get("status", {})
@@ -145,6 +109,6 @@ class ReplicaHistory:
         with self._lock:
             before = self._generations.get(seen.uid, seen.generation)
             if seen.generation > before + 1:
-                self.gaps.append(f"{seen.namespace}/{seen.name}: from generation {before} to {seen.generation}")
+                self._gaps.append(f"{seen.namespace}/{seen.name}: from generation {before} to {seen.generation}")
             self._generations[seen.uid] = seen.generation
             self._seen.append(seen)

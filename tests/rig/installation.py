@@ -76,6 +76,10 @@ class Installation:
         """The address of each replica's page."""
         return tuple(f"http://{self._addresses[pod]}:8080/" for pod in self.pods())
 
+    def page_of(self, pod: str) -> str:
+        """The address of a replica's page."""
+        return f"http://{self._addresses[pod]}:8080/"
+
     def leader(self) -> str | None:
         """The replica that holds the Lease, None when nobody does."""
         lease = self._cluster.read(f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/calltide")
@@ -174,7 +178,7 @@ class Installation:
         server = _secret(NAMESPACE, "calltide-tls", self._server, self._authority_pem)
         replicas = _secret(NAMESPACE, "calltide-replicas", self._server, self._authority_pem)
         client = _secret("keda", "calltide-client", self._client, self._authority_pem)
-        return iter((server, replicas, client))
+        return iter((server, replicas, client, _opaque(NAMESPACE, "calltide-pbx", {"password": b"rig"})))
 
     def _adapted(self, manifest: _Object) -> _Object:
         if manifest["kind"] != "ConfigMap" or "calltide.yaml" not in manifest["data"]:
@@ -183,6 +187,18 @@ class Installation:
         configuration["sources"]["default"]["url"] = self._rig.monitoring.url
         # The rig's pods share one network: two replicas cannot both have the port on every address.
         configuration["web"]["listen"] = "${POD_IP}:8080"
+        login = {"username": "calltide", "passwordFile": "/etc/calltide-pbx/password"}
+        configuration["retirement"] = {
+            "mediaServers": {
+                "default": {"type": "ari", "login": login},
+                "recording": {
+                    "type": "ari",
+                    "login": dict(login),
+                    "pendingWork": {"port": 8088, "path": "/static/pending.json"},
+                },
+            },
+            "frontGates": {"edge": {"type": "kamailio", "dns": "proxy-control.voice.svc.cluster.local"}},
+        }
         return {**manifest, "data": {**manifest["data"], "calltide.yaml": yaml.safe_dump(configuration)}}
 
     def _all_pods(self) -> Sequence[_Object]:
@@ -228,7 +244,10 @@ def _config_map(name: str, data: Mapping[str, str]) -> _Object:
 
 
 def _secret(namespace: str, name: str, leaf: Leaf, authority_pem: bytes) -> _Object:
-    content = {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority_pem}
+    return _opaque(namespace, name, {"tls.crt": leaf.certificate, "tls.key": leaf.key, "ca.crt": authority_pem})
+
+
+def _opaque(namespace: str, name: str, content: Mapping[str, bytes]) -> _Object:
     return {
         "apiVersion": "v1",
         "kind": "Secret",

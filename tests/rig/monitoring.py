@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -57,6 +58,18 @@ class Monitoring:
         self._exporters.metrics["loads"] = "# TYPE rig_channels gauge\n" + "".join(
             f"rig_channels{{tenant={json.dumps(name)}}} {value}\n" for name, value in self._loads.items()
         )
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Nobody has a channel, as when the trunk that all calls come by fails; afterwards all are back at once."""
+        before = dict(self._loads)
+        for tenant in before:
+            self.set_load(tenant, 0.0)
+        try:
+            yield
+        finally:
+            for tenant, channels in before.items():
+                self.set_load(tenant, channels)
 
     def write_history(
         self, metric: str, series: Sequence[Labels], times_s: Sequence[int], values: Iterable[Sequence[float | None]]

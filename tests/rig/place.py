@@ -9,11 +9,13 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import random
 import shutil
 import socket
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 PREFIX = "calltide-rig-"
@@ -24,6 +26,8 @@ CALLERS_PART = 1
 _LOCK = "lock"
 _FACTS = "place.json"
 _LOGS = ("logs/*.log", "prometheus/log", "nodes/*.log", "nodes/pods/*/*.log", "plain-voice/*.log")
+_PORTS = range(20_001, 32_000)
+"""Above those of calls' sound, below those of connections (net.ipv4.ip_local_port_range)."""
 _given: set[tuple[str, int]] = set()
 
 
@@ -73,22 +77,31 @@ class Place:
 
 
 def free_port(address: str, kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """A port that nobody has now at an address, and that this process was not told before.
+    """A port that nobody has now, at whatever address, and that this process was not told before.
 
-    It is only looked up: among the dozen that a rig asks for before its servers listen, the kernel would name one twice
-    now and then.
+    Some servers listen at all addresses, and all rigs of a machine share its network. So it is none of those that the
+    kernel gives to connections, which come and go on every address.
 
     Raises:
         PlaceError: there is none.
     """
-    for _ in range(1000):
-        with socket.socket(type=kind) as listener:
-            listener.bind((address, 0))
-            port = int(listener.getsockname()[1])
-        if (address, port) not in _given:
+    # Rigs begin at different ones, so that two that look at the same time see different ports.
+    first = random.randrange(len(_PORTS))
+    for port in chain(_PORTS[first:], _PORTS[:first]):
+        if (address, port) not in _given and _is_free(port, kind):
             _given.add((address, port))
             return port
     raise PlaceError(f"no free port is left at {address}; stop what holds them")
+
+
+def _is_free(port: int, kind: socket.SocketKind) -> bool:
+    # At all addresses it can only be bound when nobody has it at any.
+    with socket.socket(type=kind) as listener:
+        try:
+            listener.bind(("", port))
+        except OSError:
+            return False
+    return True
 
 
 def current() -> Place:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from tests.rig.control_plane import has
 from tests.rig.place import CALLERS_PART
 from tests.rig.rig import Rig
@@ -34,7 +36,7 @@ class Telephony:
             )
         )
 
-    def callers(self) -> Callers:
-        """Callers through both proxies."""
+    def callers(self, proxies: Sequence[str] = ()) -> Callers:
+        """Callers through these proxies, by default through all that are Ready."""
         place = self._rig.place
-        return Callers(self.proxies(), place.address(1, part=CALLERS_PART), place.folder / "calls")
+        return Callers(proxies or self.proxies(), place.address(1, part=CALLERS_PART), place.folder / "calls")

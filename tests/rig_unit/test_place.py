@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
 import pytest
 
 from tests.rig import detached, place
-from tests.rig.place import Place
+from tests.rig.place import Place, PlaceError
 
 
 def test_a_port_is_never_told_twice_to_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -16,6 +17,15 @@ def test_a_port_is_never_told_twice_to_one_process(monkeypatch: pytest.MonkeyPat
     ports = [place.free_port("127.9.9.9") for _ in range(2000)]
 
     assert len(set(ports)) == len(ports)
+
+
+def test_a_port_is_not_told_that_somebody_has_at_another_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.8.8.8", 0))
+        taken = listener.getsockname()[1]
+        monkeypatch.setattr(place, "_PORTS", range(taken, taken + 1))
+        with pytest.raises(PlaceError, match="no free port is left"):
+            place.free_port("127.9.9.9")
 
 
 def test_the_ends_of_all_logs_that_have_anything_are_found(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ What a caller may dial, and the gate, are in tests/rig/voice/asterisk/extensions
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tests.rig.voice.configuration import fill_folder
 from tests.rig.voice_tree import voice_tree
 
 FILES = Path(__file__).parents[1] / "voice" / "asterisk"
+GATE = Path(__file__).parents[3] / "deploy" / "asterisk" / "calltide-gate.conf"
 
 DEFAULTS: Mapping[str, str] = {
     "ASTERISK_MAXCALLS": "0",
@@ -24,6 +26,8 @@ DEFAULTS: Mapping[str, str] = {
     "IVR_SECONDS": "5",
     "CALLTIDE_GATE": "open",
     "CALLTIDE_AGENT": "Local/agent@legs",
+    "TRUSTED_PROXIES": "127.0.0.254",
+    "SESSION_TIMERS": "no",
 }
 """The environment variables that a pod may set, with what they are where it sets none."""
 
@@ -35,7 +39,13 @@ def values(container: Container) -> dict[str, str]:
 
 
 def _prepare(container: Container) -> None:
-    fill_folder(FILES, container.root / "etc" / "asterisk", values(container))
+    folder = container.root / "etc" / "asterisk"
+    fill_folder(FILES, folder, values(container))
+    shutil.copy(GATE, folder)
+    (container.root / "var" / "spool" / "asterisk" / "pending").mkdir(parents=True, exist_ok=True)
+    told = container.root / "usr" / "share" / "asterisk" / "static-http" / "pending.json"
+    told.parent.mkdir(parents=True, exist_ok=True)
+    told.write_text("[]", encoding="utf-8")
 
 
 # In the foreground, so that it is the container's process 1 and gets its SIGTERM.

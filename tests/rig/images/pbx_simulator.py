@@ -1,6 +1,7 @@
 """The image `pbx-simulator`: what a PBX shows of its channels, without a PBX, for tests with hundreds of them.
 
-It answers as a real Asterisk 22.10.1 did (tests/captures/asterisk): ARI's channels, info and ping, and /metrics.
+It answers as a real Asterisk 22.10.1 did (tests/captures/asterisk): ARI's channels, info, ping and global variables,
+and /metrics.
 `PUT /simulator/channels` with `{"count": 5}` sets how many channels are up.
 """
 
@@ -70,6 +71,7 @@ class Pbx:
         self._started_s = time.time()
         self._processed = 0
         self._channels: list[Channel] = []
+        self._variables = {"CALLTIDE_GATE": "open"}
 
     def have(self, count: int) -> None:
         """Have this many channels: the newest go last."""
@@ -89,6 +91,8 @@ class Pbx:
         if request.headers.get("authorization") != self._authorization:
             realm = {"WWW-Authenticate": 'Basic realm="Asterisk REST Interface"'}
             return _ari({"message": "Authentication required"}, HTTPStatus.UNAUTHORIZED, realm)
+        if request.path == "/ari/asterisk/variable":
+            return self._ari_variable(request)
         answers = {
             "GET /ari/channels": self._ari_channels,
             "GET /ari/asterisk/info": self._ari_info,
@@ -101,6 +105,13 @@ class Pbx:
     def metrics(self) -> str:
         """The text of /metrics."""
         return "".join(f"{line}\n" for family in self._families() for line in family)
+
+    def _ari_variable(self, request: Request) -> Response:
+        name = request.query.get("variable", "")
+        if request.method == "GET":
+            return _ari({"value": self._variables.get(name, "")})
+        self._variables[name] = request.query.get("value", "")
+        return Response(b"", HTTPStatus.NO_CONTENT, headers={"Server": "Asterisk"})
 
     def _ari_channels(self) -> Any:
         return [channel.to_ari() for channel in self._channels]

@@ -33,7 +33,7 @@ Verb = Callable[[dict[str, str]], Awaitable[Any]]
 
 
 class Control:
-    """What the agent's owner may ask: `GET /NODE/pods`, `POST /NODE/FAULT`, `POST /any/kill-container`."""
+    """What the agent's owner may ask: `GET /NODE/pods`, `POST /NODE/FAULT`, `POST /any/kill-container` or `evict`."""
 
     def __init__(self, nodes: dict[str, Node]) -> None:
         self._nodes = nodes
@@ -53,9 +53,12 @@ class Control:
         async def kill_container(asked: dict[str, str]) -> None:
             self._keeper(asked).kill()
 
+        async def evict(asked: dict[str, str]) -> None:
+            await self._worker(asked).evict()
+
         node = self._nodes.get(name)
         if node is None:
-            return {"POST kill-container": kill_container}
+            return {"POST kill-container": kill_container, "POST evict": evict}
 
         async def pods(_asked: dict[str, str]) -> Any:
             return [_shown(worker) for worker in node.workers]
@@ -78,13 +81,17 @@ class Control:
         }
 
     def _keeper(self, asked: dict[str, str]) -> Keeper:
-        wanted = tuple(asked[name] for name in ("namespace", "pod", "container"))
+        for keeper in self._worker(asked).keepers:
+            if keeper.spec["name"] == asked["container"]:
+                return keeper
+        raise LookupError(f"pod {asked['namespace']}/{asked['pod']} has no container {asked['container']}")
+
+    def _worker(self, asked: dict[str, str]) -> PodWorker:
         for node in self._nodes.values():
             for worker in node.workers:
-                for keeper in worker.keepers:
-                    if wanted == (worker.namespace, worker.name, keeper.spec["name"]):
-                        return keeper
-        raise LookupError(f"no node of this agent has a container {'/'.join(wanted)}")
+                if (worker.namespace, worker.name) == (asked["namespace"], asked["pod"]):
+                    return worker
+        raise LookupError(f"no node of this agent has a pod {asked['namespace']}/{asked['pod']}")
 
 
 def _shown(worker: PodWorker) -> dict[str, Any]:

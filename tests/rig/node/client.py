@@ -97,6 +97,10 @@ class NodeAgent:
         """End a container as a crash of its process would."""
         self._ask("POST", "any/kill-container", {"namespace": namespace, "pod": pod, "container": container})
 
+    def evict(self, namespace: str, pod: str) -> None:
+        """A pod's node runs short of something and ends it: the pod has failed for good."""
+        self._ask("POST", "any/evict", {"namespace": namespace, "pod": pod})
+
     def _answers(self) -> bool:
         self.process.must_run()
         try:

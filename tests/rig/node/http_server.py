@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from email.utils import formatdate
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import parse_qsl
 
 _REQUEST_S = 10.0
 _BODY_AT_MOST = 1 << 20
@@ -25,6 +26,7 @@ class Request:
     headers: Mapping[str, str]
     """By lower-case name."""
     body: bytes
+    query: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,8 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     length = int(headers.get("content-length", 0))
     if length > _BODY_AT_MOST:
         raise ValueError(f"a body of {length} bytes")
-    return Request(method, target.partition("?")[0], headers, await reader.readexactly(length))
+    path, _, query = target.partition("?")
+    return Request(method, path, headers, await reader.readexactly(length), dict(parse_qsl(query)))
 
 
 def _written(response: Response) -> bytes:

@@ -69,6 +69,8 @@ class PodWorker:
         self._tokens: dict[volumes.TokenRequest, Token] = {}
         self._sent: dict[str, Any] | None = None
         self._gone = asyncio.Event()
+        self._living: asyncio.Task[None] | None = None
+        self._evicted = False
         self._mounted = False
         self._stale = False
         """Labels or annotations changed, which volumes may show."""
@@ -106,7 +108,7 @@ class PodWorker:
 
     async def run(self) -> None:
         """Run it until it is deleted, and see the deletion through."""
-        living = supervised(self._live())
+        living = self._living = supervised(self._live())
         try:
             await self._deletion.wait()
         finally:
@@ -117,6 +119,14 @@ class PodWorker:
         self.clean_up()
         # Not before: an older event of the watch must not look like a new pod.
         await self._gone.wait()
+
+    async def evict(self) -> None:
+        """Its node runs short of something: its containers end at once, and it has failed for good."""
+        self._evicted = True
+        if self._living is not None:
+            self._living.cancel()
+        await asyncio.gather(*(keeper.stop(0) for keeper in self.keepers))
+        self.host.changed(self)
 
     async def abandon(self) -> None:
         """The node has died: end its processes and say nothing. Its volumes stay, as on a disk."""
@@ -179,7 +189,7 @@ class PodWorker:
 
     def _state(self) -> PodState:
         containers, initial = ([keeper.state for keeper in keepers] for keepers in (self.keepers, self.initial))
-        return PodState(containers, initial, self.pod_ip, self.host.address, self._start_time)
+        return PodState(containers, initial, self.pod_ip, self.host.address, self._start_time, self._evicted)
 
     def _delete(self, grace_s: float) -> None:
         grace_s = max(grace_s, _LEAST_GRACE_S)

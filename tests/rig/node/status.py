@@ -112,6 +112,8 @@ class PodState:
     pod_ip: str
     host_ip: str
     start_time: str
+    evicted: bool = False
+    """Its node ended it for want of something; it is not started again."""
 
 
 def timestamp(at: float) -> str:
@@ -134,9 +136,11 @@ def status(pod: Mapping[str, Any], state: PodState, now: str) -> dict[str, Any]:
         condition["lastTransitionTime"] = before.get("lastTransitionTime", now) if same else now
     generation = pod["metadata"].get("generation")
     # Nothing is started again in a pod that is being deleted.
-    policy = "Never" if pod["metadata"].get("deletionTimestamp") else pod["spec"].get("restartPolicy", "Always")
+    over = state.evicted or pod["metadata"].get("deletionTimestamp")
+    policy = "Never" if over else pod["spec"].get("restartPolicy", "Always")
     return {
         "phase": phase(policy, state),
+        **({"reason": "Evicted"} if state.evicted else {}),
         "conditions": conditions,
         "hostIP": state.host_ip,
         "hostIPs": [_REPLACE, {"ip": state.host_ip}],

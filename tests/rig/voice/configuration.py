@@ -19,8 +19,8 @@ class ConfigurationError(Exception):
 class _Text(string.Template):
     delimiter = "%"
     flags = re.NOFLAG  # names are in capitals
-    # Braces are required: '%d' and the like belong to the server.
-    pattern = r"%(?:(?P<escaped>%)|\{(?P<braced>[A-Z][A-Z0-9_]*)\}|(?P<named>(?!))|(?P<invalid>(?!)))"
+    # Braces are required: '%d' and the like belong to the server. It is compiled when the class is made.
+    pattern = r"%(?:(?P<escaped>%)|\{(?P<braced>[A-Z][A-Z0-9_]*)\}|(?P<named>(?!))|(?P<invalid>(?!)))"  # type: ignore[assignment]
 
 
 def filled(file: Path, values: Mapping[str, str]) -> str:

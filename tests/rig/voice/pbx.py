@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -46,6 +47,23 @@ class Pbx:
         """
         found = self._client.get("/channels").raise_for_status().json()
         return [channel for channel in found if not channel["name"].startswith(_NOT_A_CALL)]
+
+    def in_room(self) -> int:
+        """How many are in conferences.
+
+        Raises:
+            httpx.HTTPError: it does not answer.
+        """
+        return [one["dialplan"]["app_name"] for one in self.channels()].count("ConfBridge")
+
+    def device_state(self, device: str) -> str:
+        """The state of a device, as of park:701@parkedcalls: "INUSE" while somebody is parked there.
+
+        Raises:
+            httpx.HTTPError: it does not answer.
+        """
+        answer = self._client.get(f"/deviceStates/{quote(device, safe='')}").raise_for_status().json()
+        return str(answer["state"])
 
     def gate(self) -> str:
         """Its gate for new calls, as the dialplan reads it: "open", or closed.

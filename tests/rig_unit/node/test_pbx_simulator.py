@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from scaler.fleet.pbx.ari import Ari
+from scaler.fleet.pbx.protocol import PodTarget
+from scaler.fleet.pbx.settings import AriSettings
+from scaler.retirement.readings import GatePosition, Reading
 from tests.rig.images.asterisk import DEFAULTS
 from tests.rig.images.pbx_simulator import Pbx
 from tests.rig.node.http_server import serve
@@ -102,3 +107,23 @@ def test_channels_end_oldest_first_and_stay_counted():
     assert 'name="PJSIP/kam-00000002"' in text
     assert 'name="PJSIP/kam-00000000"' not in text
     assert re.search(r"^asterisk_calls_sum\{.*\} 4$", text, re.MULTILINE)
+
+
+def test_calltide_reads_it_and_shuts_its_gate(monkeypatch):
+    monkeypatch.setenv("PBX_PASSWORD", LOGIN[1])
+
+    async def ask() -> list[Reading]:
+        pbx = Pbx("pbx-0", "127.0.0.1", *LOGIN)
+        pbx.have(2)
+        server = await serve("127.0.0.1", 0, pbx.answer)
+        login = {"username": LOGIN[0], "passwordEnv": "PBX_PASSWORD"}
+        settings = AriSettings(type="ari", port=server.sockets[0].getsockname()[1], login=login)
+        ari, pod = Ari(settings, time.monotonic), PodTarget("uid", "pbx-0", "127.0.0.1", "c#0")
+        async with server:
+            before = (await ari.read(pod)).reading
+            await ari.set_gate(pod, before.boot, GatePosition.CLOSED)
+            return [before, (await ari.read(pod)).reading]
+
+    before, after = asyncio.run(ask())
+    assert (before.channels, before.gate, after.gate) == (2, GatePosition.OPEN, GatePosition.CLOSED)
+    assert after.boot == before.boot

@@ -92,6 +92,14 @@ def test_a_deleted_pod_ends_in_a_final_phase_whatever_its_restart_policy():
     assert status(deleted, state(ended(143)), NOW)["phase"] == "Failed"
 
 
+def test_an_evicted_pod_has_failed_whatever_its_restart_policy():
+    pod = {"metadata": {}, "spec": {"restartPolicy": "Always"}}
+    of = replace(state(ended(137)), evicted=True)
+    assert (status(pod, of, NOW)["phase"], status(pod, of, NOW)["reason"]) == ("Failed", "Evicted")
+    assert conditions(pod, of)["Ready"] == "False"
+    assert status(pod, state(ended(137)), NOW)["phase"] == "Running"
+
+
 def test_a_status_is_sent_once_and_again_when_it_changes():
     first = status(POD, state(RUNS), NOW)
     assert needs_sending(first, None, POD)
