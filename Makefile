@@ -10,7 +10,7 @@ PYTEST_ARGS ?=
 # No options of this machine (index, folders of wheels) belong into a lock: versions and hashes say all.
 LOCK := $(BIN)/pip-compile -q --no-emit-options --generate-hashes --strip-extras --allow-unsafe
 
-.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e e2e-stores bench-rig model-check model-check-deep
+.PHONY: help setup run test check bench screenshot docs lock contract clean rig rig-down rig-build e2e e2e-all e2e-stores bench-rig bench-retirement model-check model-check-deep call-simulator
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ model-check: $(READY) ## Step the retirement protocol through every order of eve
 model-check-deep: $(READY) ## The same with more pods, calls and faults (a night)
 	$(BIN)/python -m tools.model_check --deep
 
+call-simulator: $(READY) ## Count how a million simulated calls end under faults (CALLS_ARGS="--without all", "--rivals")
+	$(BIN)/python -m tools.call_simulator $(CALLS_ARGS)
+
 rig-build: $(READY) ## Build the programs of the rig that the cache lacks (needs Go and root once)
 	$(BIN)/python -m tests.rig build
 
@@ -42,6 +45,9 @@ e2e: rig-build ## Run the acceptance on a real control plane with KEDA, Asterisk
 $(S3_READY): $(READY) requirements-s3.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-s3.lock
 	@touch $(S3_READY)
+
+e2e-all: rig-build ## The same with the tests that take long: an hour and more
+	$(BIN)/python -m tests.e2e.lanes --all $(PYTEST_ARGS)
 
 e2e-stores: $(S3_READY) ## Run the archive and its sources on a real Loki and a real MinIO (needs Go once)
 	$(BIN)/python -m pytest tests/stores $(PYTEST_ARGS)
@@ -54,6 +60,9 @@ rig-down: $(READY) ## Stop the rig; nothing of it is left
 
 bench-rig: rig-build ## Measure 500 ScaledObjects on a rig
 	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m bench.cluster $(BENCH_ARGS)
+
+bench-retirement: rig-build ## Measure 5,000 pods of 500 fleets that retire on a rig
+	$(BIN)/python -m tests.rig.enclosure $(BIN)/python -m bench.retirement $(BENCH_ARGS)
 
 check: $(READY) ## Lint, types, import directions, generated files
 	$(BIN)/ruff check .
