@@ -43,6 +43,14 @@ def budget() -> dict:
     return item
 
 
+def service() -> dict:
+    """The Service that is a gate, as `deploy/` has it, in front of the Deployment `acme`."""
+    item = next(one for one in documents("deploy/fleet/service-gate.yaml") if one["kind"] == "Service")
+    item["metadata"] |= {"name": "acme", "namespace": "voice"}
+    item["spec"]["selector"]["app"] = "acme"
+    return item
+
+
 def scaled_object() -> dict:
     """The ScaledObject of the examples, for the Deployment `acme`."""
     item = documents("examples/scaledobject.yaml")[0]

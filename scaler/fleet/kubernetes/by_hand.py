@@ -20,6 +20,7 @@ from scaler.fleet.kubernetes.fields import controller_of, label_of, map_at, name
 from scaler.fleet.kubernetes.objects import items_of, uid_of
 from scaler.fleet.kubernetes.triggers import reference_of
 from scaler.fleet.kubernetes.writing import MERGE_PATCH
+from scaler.policy.model import PolicySpec
 
 WITHIN_S = 10.0
 """Deadline of each request."""
@@ -30,6 +31,7 @@ GROUPS = {
     "StatefulSet": "/apis/apps/v1/namespaces/{}/statefulsets",
     "ReplicaSet": "/apis/apps/v1/namespaces/{}/replicasets",
     "Pod": "/api/v1/namespaces/{}/pods",
+    "Service": "/api/v1/namespaces/{}/services",
     "PodDisruptionBudget": "/apis/policy/v1/namespaces/{}/poddisruptionbudgets",
     "HorizontalPodAutoscaler": "/apis/autoscaling/v2/namespaces/{}/horizontalpodautoscalers",
     "VerticalPodAutoscaler": "/apis/autoscaling.k8s.io/v1/namespaces/{}/verticalpodautoscalers",
@@ -159,8 +161,10 @@ def find_workload(by_hand: ByHand, key: FleetKey) -> tuple[str, JsonObject]:
     raise FleetError(f"ScaledObject {key} points to a {kind} that does not exist; create it or mend scaleTargetRef")
 
 
-def read_fleet(by_hand: ByHand, key: FleetKey, *, policy_maximum: int | None = None) -> FleetObjects:
-    """A fleet with all that may end its pods. What the person may not read is told in `unread`.
+def read_fleet(by_hand: ByHand, key: FleetKey, *, policy: PolicySpec | None = None) -> FleetObjects:
+    """A fleet with all that may end its pods, and what its policy says of it.
+
+    What the person may not read is told in `unread`.
 
     Raises:
         NamelessError: neither a ScaledObject nor a workload has that name.
@@ -185,8 +189,10 @@ def read_fleet(by_hand: ByHand, key: FleetKey, *, policy_maximum: int | None = N
         namespace=others.one("namespace", namespace_path(key.namespace)),
         policies=others.every("policies", f"{ADMISSION}/validatingadmissionpolicies"),
         bindings=others.every("bindings", f"{ADMISSION}/validatingadmissionpolicybindings"),
+        services=others.every("services", path_of("Service", key.namespace)),
         unread=others.unread,
-        policy_maximum=policy_maximum,
+        policy_maximum=None if policy is None else policy.max_pods,
+        retirement=None if policy is None else policy.retirement,
     )
 
 

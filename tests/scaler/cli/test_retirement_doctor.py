@@ -87,6 +87,15 @@ def test_the_policy_says_how_many_pods_there_must_be_room_for(
     (tmp_path / "policies" / "voice.yaml").write_text(POLICY, encoding="utf-8")
     ran = calltide("doctor", "fleet", "voice/acme", "--json", "--policies", tmp_path / "policies")
     assert ("misses peaks", "spec.maxReplicaCount") in found(ran), ran.output
+    assert ("misses peaks", "spec.retirement.frontGates") in found(ran)
+
+
+def test_services_that_are_gates_are_looked_at(sound: KubeByName, calltide: Calltide) -> None:
+    sound.put(kube_fleet.service())
+    ran = calltide("doctor", "fleet", "voice/acme", "--json")
+    assert ("misses peaks", "spec.template.metadata.labels[calltide.io/gate]") in found(ran), ran.output
+    other = calltide("doctor", "fleet", "voice/acme", "--json", "--gate-label", "example.com/calls")
+    assert found(other) == [SURGE]
 
 
 def test_what_may_not_be_read_is_a_finding(sound: KubeByName, calltide: Calltide) -> None:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from scaler.core.fleets import FleetKey
 from scaler.fleet.kubernetes.api import JsonObject
 from scaler.fleet.kubernetes.fields import integer_at, map_at, name_of
+from scaler.policy.model import RetirementSpec
 
 
 class Severity(StrEnum):
@@ -37,7 +38,7 @@ class FleetObjects:
     `kind` is that of the workload. `pods` are the workload's own that stand; `replica_sets` those that the
     Deployment owns, and the other lists are all of the fleet's namespace or of the cluster. Which of them could not be
     read, and why, is in `unread` by their names here: they are empty then, and say nothing. `policy_maximum` is the
-    policy's `maxPods`, None when it is not known.
+    policy's `maxPods` and `retirement` what it says of that, both None when it is not known.
     """
 
     key: FleetKey
@@ -52,8 +53,10 @@ class FleetObjects:
     namespace: JsonObject = field(default_factory=dict)
     policies: Sequence[JsonObject] = ()
     bindings: Sequence[JsonObject] = ()
+    services: Sequence[JsonObject] = ()
     unread: Mapping[str, str] = field(default_factory=dict)
     policy_maximum: int | None = None
+    retirement: RetirementSpec | None = None
 
     @property
     def standing(self) -> int:

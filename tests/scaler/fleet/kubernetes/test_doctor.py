@@ -11,7 +11,9 @@ import pytest
 from scaler.core.fleets import FleetKey
 from scaler.fleet.kubernetes.doctor import examine
 from scaler.fleet.kubernetes.doctor.findings import FleetObjects, Severity
+from scaler.fleet.kubernetes.doctor.gates import GATE_LABEL
 from scaler.fleet.kubernetes.doctor.guards import POLICIES
+from scaler.policy.model import RetirementSpec
 from tests.servers import kube_fleet
 from tests.servers import kube_objects as kube
 
@@ -289,6 +291,60 @@ def test_a_number_that_is_written_as_a_scale_is_nobody_s_file() -> None:
         fleet = good()
         managed(manager, subresource="scale")(fleet)
         assert told(fleet) == []
+
+
+def behind_a_gate(**gate: str | None) -> FleetObjects:
+    """A fleet whose calls come by a Service that is a gate. `gate` changes the label in one place."""
+    fleet = good()
+    selector, pods = {"app": "acme"}, {"app": "acme", GATE_LABEL: "open"}
+    fleet.workload["spec"]["selector"] = {"matchLabels": selector | {GATE_LABEL: gate["owner"]} if gate else selector}
+    fleet.workload["spec"]["template"]["metadata"]["labels"] |= pods
+    return replace(fleet, services=[kube_fleet.service()])
+
+
+def test_a_service_that_is_a_gate_as_it_should_be_gives_no_finding() -> None:
+    assert told(behind_a_gate()) == []
+
+
+def test_pods_that_the_service_of_the_gate_does_not_lead_to_miss_peaks() -> None:
+    fleet = behind_a_gate()
+    for labels in ({"app": "acme"}, {"app": "acme", GATE_LABEL: "shut"}):
+        fleet.workload["spec"]["template"]["metadata"]["labels"] = labels | {kube_fleet.PROTECTED: "true"}
+        assert told(fleet) == [(MISSES, WORKLOAD, "spec.template.metadata.labels[calltide.io/gate]")]
+
+
+def test_a_workload_that_lets_go_of_a_pod_whose_gate_is_shut_cuts_calls() -> None:
+    found = told(behind_a_gate(owner="open"))
+    assert found == [(CUTS, WORKLOAD, "spec.selector.matchLabels[calltide.io/gate]")]
+
+
+def test_a_second_service_without_the_label_is_told_beside_one_that_has_it_and_no_other() -> None:
+    fleet, headless = behind_a_gate(), kube_fleet.service()
+    headless["metadata"]["name"] = "headless"
+    del headless["spec"]["selector"][GATE_LABEL]
+    web = {"metadata": {"name": "web", "namespace": "voice"}, "spec": {"selector": {"app": "web"}}}
+    by_hand = {"metadata": {"name": "by-hand", "namespace": "voice"}, "spec": {}}
+    every = [*fleet.services, headless, web, by_hand]
+    assert told(replace(fleet, services=every)) == [(NOTE, "Service voice/headless", "spec.selector")]
+    # Where none has the label, no gate is of that kind.
+    assert told(replace(fleet, services=[headless, web, by_hand])) == []
+
+
+def test_the_label_of_the_gate_may_be_another() -> None:
+    fleet = behind_a_gate(owner="open")
+    assert [one for one in examine(fleet, gate_label="example.com/calls") if one.severity is CUTS] == []
+
+
+def test_a_policy_without_a_gate_says_what_it_lets_happen() -> None:
+    edge = {"frontGates": ["edge"]}
+    none = edge | {"podGate": "none", "acceptedRisk": "The proxies know first."}
+    assert told(replace(good(), retirement=RetirementSpec.model_validate(edge))) == []
+    risky = replace(good(), retirement=RetirementSpec.model_validate(none))
+    (found,) = (one for one in examine(risky) if one.severity is CUTS)
+    assert (found.severity, found.object, found.field) == (CUTS, "policy of voice/acme", "spec.retirement.podGate")
+    assert "The proxies know first." in found.what
+    bare = told(replace(good(), retirement=RetirementSpec()))
+    assert bare == [(MISSES, "policy of voice/acme", "spec.retirement.frontGates")]
 
 
 def test_a_fleet_without_a_scaled_object_or_workload_misses_peaks() -> None:
