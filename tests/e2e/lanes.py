@@ -2,8 +2,9 @@
 
     python -m tests.e2e.lanes [--all] [PYTEST-ARGUMENT …]
 
-The lane of the callers has the tests whose time is set by calls; every other file is in the other lane, so that none is
-forgotten. Tests that are marked `long` run with `--all` only. A lane's output is shown whole when it has ended.
+The lane of the callers has the tests whose time is set by calls, and files in which every test is long; every other
+file is in the other lane, so that none is forgotten. Tests that are marked `long` run with `--all` only. A lane's
+output is shown whole when it has ended.
 """
 
 from __future__ import annotations
@@ -23,24 +24,28 @@ WITH_CALLERS = (
     "test_probes.py",
     "test_voice.py",
 )
+LONG = ("test_adopting.py", "test_leader_deaths.py", "test_retirement_undone.py", "test_way_up.py")
+"""They keep the lanes even when all tests run, and cost nothing when only the short ones do."""
 ALL = "--all"
 SHORT = ("-m", "not long")
 NOTHING_SELECTED = 5
 """pytest's exit code when the arguments select no test."""
-AT_MOST_S = 4500
-"""Twice what a lane takes on two busy cores: one that hangs is ended, and what it had said is shown."""
+AT_MOST_S, ALL_AT_MOST_S = 4500, 10_000
+"""Twice what a lane takes on two busy cores, the long tests included: one that hangs is ended, and what it had said is
+shown."""
 
 
 def lanes() -> tuple[list[str], list[str]]:
     """The test files of both lanes."""
     files = sorted(str(path) for path in FOLDER.glob("test_*.py"))
-    with_callers = [file for file in files if Path(file).name in WITH_CALLERS]
+    with_callers = [file for file in files if Path(file).name in (*WITH_CALLERS, *LONG)]
     return with_callers, [file for file in files if file not in with_callers]
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run both lanes; 0 when each test that was selected passed."""
     chosen = tuple(one for one in arguments if one != ALL)
+    at_most_s = ALL_AT_MOST_S if ALL in arguments else AT_MOST_S
     arguments = chosen if ALL in arguments else (*SHORT, *chosen)
     with tempfile.TemporaryDirectory() as folder:
         running = [
@@ -49,7 +54,7 @@ def main(arguments: Sequence[str]) -> int:
             for output in [Path(folder) / f"lane-{number}"]
         ]
         try:
-            codes = [_finish(process, output) for process, output in running]
+            codes = [_finish(process, output, at_most_s) for process, output in running]
         finally:
             # Ctrl-C, or a lane that could not be shown: none goes on alone.
             for process, _ in running:
@@ -67,13 +72,13 @@ def _start(files: Sequence[str], arguments: Sequence[str], output: Path) -> subp
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT)
 
 
-def _finish(process: subprocess.Popen[bytes], output: Path) -> int:
+def _finish(process: subprocess.Popen[bytes], output: Path, at_most_s: float) -> int:
     try:
-        process.wait(AT_MOST_S)
+        process.wait(at_most_s)
     except subprocess.TimeoutExpired:
         process.kill()  # its enclosure takes everything along
         process.wait()
-        print(f"a lane was ended after {AT_MOST_S} s; what it had said until then:")
+        print(f"a lane was ended after {at_most_s} s; what it had said until then:")
     print(output.read_text(encoding="utf-8", errors="replace"), flush=True)
     return process.returncode
 
