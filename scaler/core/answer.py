@@ -13,19 +13,24 @@ from scaler.core.fleets import FleetObservation, Pod, PodState
 
 _OUTSIDE = frozenset({PodState.RELEASED, PodState.TERMINATING, PodState.TERMINAL})
 _RECALLABLE = frozenset({PodState.DRAINING, PodState.DRAINED})
+_OVERDUE_LEADS = 3
+_OVERDUE_S = 600.0
+"""A pod that has a node and after so long, and so many leads, was not Ready once will not serve by itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class PodsApart:
     """Pods inside the target that do not count as serving.
 
-    `failed` are those replaced by now, `failed_waiting` those whose turn comes; `recallable` drain for a shrink.
+    `failed` are those replaced by now, `failed_waiting` those whose turn comes: pods that were Ready and are not, and
+    `overdue` of them that never were. `recallable` drain for a shrink.
     """
 
     replacing: int
     failed: int
     failed_waiting: int
     recallable: int
+    overdue: int
 
     @property
     def not_serving(self) -> int:
@@ -39,28 +44,41 @@ class PodsApart:
         if self.replacing:
             parts.append(f"{wording.pods(self.replacing)} on the way out with a successor to come")
         if self.failed:
-            parts.append(f"{wording.pods(self.failed)} failed")
+            never = " or never became Ready" if self.overdue else ""
+            parts.append(f"{wording.pods(self.failed)} failed{never}")
         return f"Inside the target but not serving: {' and '.join(parts)}."
 
 
-def pods_apart(observation: FleetObservation, need: int) -> PodsApart:
+def pods_apart(observation: FleetObservation, need: int, *, lead_s: float) -> PodsApart:
     """Sort the pods inside the current target by whether they serve.
 
-    Starting pods will serve. Failed ones are replaced a budget at a time: one, or a tenth of the need, and
-    the next as soon as the successors of these serve.
+    Starting pods will serve, as long as they take no more than thrice the lead that is planned with. Failed ones are
+    replaced a budget at a time: one, or a tenth of the need, and the next as soon as the successors of these serve.
     """
     inside = _inside_target(observation)
+    started_before_s = observation.observed_at_s - max(_OVERDUE_S, _OVERDUE_LEADS * lead_s)
+    overdue = sum(_is_overdue(pod, started_before_s) for pod in inside)
     replacing = sum(pod.replacing for pod in inside)
-    failed = sum(pod.state is PodState.FAILED and not pod.replacing for pod in inside)
+    failed = overdue + sum(pod.state is PodState.FAILED and not pod.replacing for pod in inside)
     replaced = min(failed, _serving_successors(inside, need) + max(1, need // 10))
     recallable = sum(pod.state in _RECALLABLE and not pod.replacing for pod in inside)
-    return PodsApart(replacing, replaced, failed - replaced, recallable)
+    return PodsApart(replacing, replaced, failed - replaced, recallable, overdue)
 
 
-def need_within(observation: FleetObservation, answer: int) -> int:
+def _is_overdue(pod: Pod, started_before_s: float) -> bool:
+    # One that no node takes is not: another would wait beside it.
+    return pod.state is PodState.STARTING and pod.node is not None and pod.created_s < started_before_s
+
+
+def need_within(observation: FleetObservation, answer: int, *, lead_s: float) -> int:
     """The highest need whose answer, with what does not serve on top, is no higher than this."""
     return next(
-        (need for need in range(answer, 0, -1) if need + pods_apart(observation, need).not_serving <= answer), 0
+        (
+            need
+            for need in range(answer, 0, -1)
+            if need + pods_apart(observation, need, lead_s=lead_s).not_serving <= answer
+        ),
+        0,
     )
 
 

@@ -39,7 +39,7 @@ class PodState(StrEnum):
     """Where a pod is in its life, as the design's terms have it."""
 
     STARTING = "starting"
-    """Never yet Ready."""
+    """Never yet Ready. One that stays so for too long counts as failed."""
     SERVING = "serving"
     """Ready and not gated."""
     DRAINING = "draining"

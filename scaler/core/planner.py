@@ -77,7 +77,7 @@ def _finished(fleet: Weighed, launch_grant: int | None) -> Plan:
     inputs = fleet.inputs
     observing = fleet.mode is Mode.OBSERVE
     need = fleet.need(None if observing else launch_grant)
-    apart = pods_apart(inputs.observation, need.pods)
+    apart = pods_apart(inputs.observation, need.pods, lead_s=inputs.lead.seconds)
     to_answer = _observed(inputs, need) if observing else _answered(inputs, need, apart)
     contributions = (*need.contributions, *to_answer)
     answer = contributions[-1].total

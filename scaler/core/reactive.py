@@ -81,7 +81,7 @@ def _hold_level(inputs: PlanInputs, missing: list[Measure]) -> Level:
         return Level(Part.HOLD, held, f"{what}: the last need of {wording.pods(held)} is held.")
     # What does not serve is counted on top of the need, so that the answer comes out as what stands.
     standing = inputs.observation.spec_replicas
-    held = need_within(inputs.observation, standing)
+    held = need_within(inputs.observation, standing, lead_s=inputs.lead.seconds)
     if inputs.last is None:
         sentence = f"{what}, and nothing was planned before: the {wording.pods(standing)} that are set are held."
         return Level(Part.HOLD, held, sentence)

@@ -104,7 +104,7 @@ class Scene:
     def apart(self) -> PodsApart:
         """The pods inside the target that do not serve, as the plan counts them."""
         need = self.need
-        return pods_apart(as_core_fleet(self), need.now_pods if need else 0)
+        return pods_apart(as_core_fleet(self), need.now_pods if need else 0, lead_s=self.limits.lead_s)
 
     def answer(self) -> int | None:
         """What KEDA is to be told; None, which is to hold, while the need is not known."""

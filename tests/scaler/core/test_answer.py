@@ -3,12 +3,24 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaler.core.answer import need_within, pods_apart
+from scaler.core import answer as core
+from scaler.core.answer import PodsApart
 from scaler.core.fleets import FleetObservation, PodState
-from tests.scaler.core.made_up import observation, pod
+from tests.scaler.core.made_up import NOW_S, observation, pod
 
 SERVING, FAILED, STARTING = PodState.SERVING, PodState.FAILED, PodState.STARTING
 DRAINING, DRAINED, RELEASED = PodState.DRAINING, PodState.DRAINED, PodState.RELEASED
+
+
+LEAD_S = 60.0
+
+
+def pods_apart(seen: FleetObservation, need: int) -> PodsApart:
+    return core.pods_apart(seen, need, lead_s=LEAD_S)
+
+
+def need_within(seen: FleetObservation, answer: int) -> int:
+    return core.need_within(seen, answer, lead_s=LEAD_S)
 
 
 def pods(state: PodState, count: int, name: str = "", **more: object) -> list:
@@ -22,6 +34,26 @@ def test_starting_pods_will_serve_and_draining_ones_can_be_recalled():
 
 def test_a_failed_pod_does_not_serve():
     assert pods_apart(observation(3, *pods(SERVING, 2), *pods(FAILED, 1)), 3).not_serving == 1
+
+
+def test_a_pod_that_never_becomes_ready_is_replaced_once_it_is_overdue():
+    def short_of(age_s: float, *, lead_s: float = LEAD_S, node: str | None = "node-1") -> PodsApart:
+        starting = replace(pod("new", STARTING, node=node), created_s=NOW_S - age_s)
+        return core.pods_apart(observation(4, *pods(SERVING, 3), starting), 4, lead_s=lead_s)
+
+    late = short_of(601)
+    assert (late.not_serving, late.overdue) == (1, 1)
+    assert late.sentence == "Inside the target but not serving: 1 pod failed or never became Ready."
+    assert short_of(599).not_serving == 0
+    # Three leads of slow images are no fault, and a pod that no node takes would have another wait beside it.
+    assert (short_of(899, lead_s=300).not_serving, short_of(901, lead_s=300).not_serving) == (0, 1)
+    assert short_of(86400, node=None).not_serving == 0
+
+
+def test_an_image_that_never_starts_costs_a_budget():
+    bad = [replace(one, created_s=NOW_S - 3600) for one in pods(STARTING, 50, node="node-1")]
+    apart = pods_apart(observation(50, *bad), 50)
+    assert (apart.failed, apart.failed_waiting) == (5, 45)
 
 
 def test_a_bad_image_cannot_double_a_fleet():
