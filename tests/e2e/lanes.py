@@ -9,6 +9,7 @@ output is shown whole when it has ended.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -44,6 +45,8 @@ def lanes() -> tuple[list[str], list[str]]:
 
 def main(arguments: Sequence[str]) -> int:
     """Run both lanes; 0 when each test that was selected passed."""
+    # As Ctrl-C does: no lane is to outlive this process.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     chosen = tuple(one for one in arguments if one != ALL)
     at_most_s = ALL_AT_MOST_S if ALL in arguments else AT_MOST_S
     arguments = chosen if ALL in arguments else (*SHORT, *chosen)
