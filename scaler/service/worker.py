@@ -31,6 +31,7 @@ from forecasting.models.common_fall import common_falls, falling_now, falls_of_s
 from forecasting.sources.protocol import HistorySource
 from scaler.service.cluster import Cluster
 from scaler.service.datasets import Dataset
+from scaler.service.freed_memory import give_back_freed_memory
 from scaler.service.kept_forecasts import KeptForecasts, LiveScores, Rows
 from scaler.service.logs import configure_logs
 from scaler.service.parent_death import end_with_parent
@@ -183,6 +184,8 @@ def forecast(request: ForecastRequest, now_s: float) -> Forecasts:
         ArchiveError: the archive cannot be read.
     """
     known = _known_of(request.history)
+    # For a moment the history is there twice: not on top of what the forecast before has left.
+    give_back_freed_memory()
     history = known.ingest.load(now_s)
     dataset = request.history.dataset
     horizon = SlotGrid(floor_to_step(now_s, dataset.step_s), dataset.step_s, request.horizon_s // dataset.step_s)
