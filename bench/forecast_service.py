@@ -101,20 +101,20 @@ def load(folder: Path, _tenants: int) -> Cost:
 
 
 def rebuild(folder: Path, tenants: int) -> Cost:
-    """A first start on an archive: open, read, learn, forecast."""
-    request = _request(folder, tenants)
-    clock = _Clock()
-    worker.forecast(request, END_S)
-    clock.lap("rebuild")
-    return clock.cost()
+    """A first start on an archive: open, read, learn, forecast. Then one more slot, on top of what that has left."""
+    return _started_and_refreshed(folder, tenants, "rebuild")
 
 
 def restart_and_refresh(folder: Path, tenants: int) -> Cost:
     """A start on an archive with checkpoints, then one more slot."""
+    return _started_and_refreshed(folder, tenants, "restart")
+
+
+def _started_and_refreshed(folder: Path, tenants: int, start: str) -> Cost:
     request = _request(folder, tenants)
     clock = _Clock()
     worker.forecast(request, END_S)
-    clock.lap("restart")
+    clock.lap(start)
     newest = np.load(folder / _VALUES, mmap_mode="r")[:, SLOTS:].copy()
     names = tuple(f"tenant-{row:05}" for row in range(tenants))
     load = LoadMatrix(Measure.CHANNELS, names, SlotGrid(END_S, STEP_S, 1), newest)

@@ -3,8 +3,9 @@
 Each part runs in a process of its own, so that its peak of memory is its own, on an archive on disk that was written
 before. Beside them stands in the same run the least that any model could cost: values from a bare file, and last week
 copied. The limits are what a service on two cores promises at 10,000 tenants. `rebuild` is a first start: open, load,
-train, forecast; `restart` finds the checkpoints of one; `refresh` takes in one more slot and forecasts. Wall time means
-something on a machine that does nothing else; the seconds of all processors are told beside it.
+train, forecast; `restart` finds the checkpoints of one; `refresh`, after either and in its process, takes in one more
+slot and forecasts. Wall time means something on a machine that does nothing else; the seconds of all processors are
+told beside it.
 """
 
 from __future__ import annotations
