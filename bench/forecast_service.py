@@ -41,7 +41,7 @@ CALENDARS = (
 )
 DATASET = Dataset("bench", HistoryQuery(Measure.CHANNELS, "channels", "tenant"), STEP_S)
 _SEED = 20_260_601
-_VALUES = "values.npy"
+_VALUES, _NEWEST = "values.npy", "newest.npy"
 
 
 class Seconds(NamedTuple):
@@ -78,6 +78,7 @@ def write(folder: Path, tenants: int) -> Cost:
     history = made_up_history(tenants)
     Archive(_url(folder)).append(DATASET.key, _columns(history, 0, SLOTS))
     np.save(folder / _VALUES, history.values)
+    np.save(folder / _NEWEST, history.values[:, SLOTS:])
     return Cost({}, _peak_mb())
 
 
@@ -115,7 +116,8 @@ def _started_and_refreshed(folder: Path, tenants: int, start: str) -> Cost:
     clock = _Clock()
     worker.forecast(request, END_S)
     clock.lap(start)
-    newest = np.load(folder / _VALUES, mmap_mode="r")[:, SLOTS:].copy()
+    # From a file of its own: the pages of the whole history would count as memory of the service.
+    newest = np.load(folder / _NEWEST)
     names = tuple(f"tenant-{row:05}" for row in range(tenants))
     load = LoadMatrix(Measure.CHANNELS, names, SlotGrid(END_S, STEP_S, 1), newest)
     Archive(_url(folder)).append(DATASET.key, load)
