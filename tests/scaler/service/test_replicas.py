@@ -34,7 +34,7 @@ def pair(tmp_path_factory) -> Iterator[Pair]:
     for item in (kube.scaled_object(), kube.hpa(), kube.deployment(), kube.replica_set()):
         api.put(item)
     for name in ("acme-7b9-a", "acme-7b9-b"):
-        api.put(kube.pod(name))
+        api.put(kube.pod(name, ready_after_s=40))
     api.start()
     authority = Authority("replicas")
     leaf = authority.issue(SERVICE)
