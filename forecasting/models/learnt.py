@@ -22,6 +22,8 @@ from forecasting.quantile_lines import in_order
 _SMOOTH_LAST_WEEK_S = 1800
 _RESTLESS = np.float32(3.0)
 """Typical residuals that a day lies off on average, and more, are no guide to other days."""
+_RETURNS = 0.25
+"""How likely a fall far below what is usual is over in any slot ahead: an outage, a storm, a trunk that failed."""
 _KNOTS = 64
 """Leads at which trees are asked: their answers change slowly along a path, and each costs a walk through them all."""
 
@@ -165,7 +167,27 @@ class Centre:
         # The same array all the way: it has as many cells as there are slots and quantiles.
         scaled *= self.spread[..., None]
         scaled += self.root[..., None]
+        self._may_return(scaled, residuals, wanted)
         return scaled
+
+    def _may_return(self, lines: FloatArray, residuals: ResidualLaw, wanted: tuple[float, ...]) -> None:
+        """Raise upper lines (series, origins, leads, wanted) where a day lay far below its ways: it may be over.
+
+        With a chance of `_RETURNS` a slot ahead is as if nothing had been, so that a line which is to be crossed less
+        often than that has to lie where the usual load crosses it as often as is left.
+        """
+        upper = [index for index, level in enumerate(wanted) if 1 - level < _RETURNS]
+        restless = ~self.calm
+        if not upper or not restless.any():
+            return
+        at = np.nonzero(restless[:, :, None] & (self.root < self.base))
+        levels = tuple(1 - (1 - wanted[index]) / _RETURNS for index in upper)
+        usual = residuals.quantiles(self.horizon[at[2]], level_class(self.base[at]), levels)
+        usual *= self.spread[at][:, None]
+        usual += self.base[at][:, None]
+        raised = lines[at]
+        raised[:, upper] = np.maximum(raised[:, upper], usual)
+        lines[at] = raised
 
     def context(self, at: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
         """What trees read at cells (series, origin, lead): in units of the spread, so that all sizes are alike."""
