@@ -127,7 +127,7 @@ class Cluster:
         taken = {pod.ordinal for pod in self.pods}
         stateful = self.setting.workload is Workload.STATEFUL_SET
         ordinal = min(set(range(len(taken) + 1)) - taken) if stateful else -1 - self._made
-        born = PodObject(protected=Outside.BORN_PROTECTED in self.outside)
+        born = PodObject(self.timeline.now_s, protected=Outside.BORN_PROTECTED in self.outside)
         pod = Pod(self._made, ordinal, self.setting.proxies, born=born)
         self._made += 1
         self.pods.append(pod)

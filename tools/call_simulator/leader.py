@@ -114,10 +114,12 @@ class Leader:
             reading=self._reading(pod),
             started=known.started,
             was_ready=known.was_ready,
+            created_s=known.created_s,
             drain=known.drain,
             evidence=known.evidence,
             front=tuple(self._front(pod, proxy) for proxy in range(self.setting.proxies)),
-            node=pod.uid,
+            # Until a node takes it, it has none.
+            node=pod.uid if known.started else None,
             ordinal=pod.ordinal if pod.ordinal >= 0 else None,
             current_revision=known.current_revision,
             time_to_empty_s=pod.emptying[1],

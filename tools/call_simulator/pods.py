@@ -11,6 +11,7 @@ from scaler.retirement.states import RetirementState
 class PodObject(NamedTuple):
     """What the API server knows. A leader keeps the one that it looked at; each change makes another version."""
 
+    created_s: float
     version: int = 0
     state: RetirementState = RetirementState.STARTING
     protected: bool = True

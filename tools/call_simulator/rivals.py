@@ -96,7 +96,7 @@ class _Scaled:
 
     def _make(self) -> Pod:
         self._made += 1
-        pod = Pod(self._made, -self._made, 0, born=PodObject())
+        pod = Pod(self._made, -self._made, 0, born=PodObject(self.board.timeline.now_s))
         self.board.pods.append(pod)
         return pod
 
