@@ -182,9 +182,10 @@ def _measure(rig: Rig, calltide: Installation, names: Sequence[str], pods: int, 
             with _measured(rig, calltide, f"{phase} drain a pod"):
                 _wait(partial(_more, departures.gone_s, gone + len(falling)), f"{phase}: a pod of each gone")
             lengths.add_row(phase, *_paid_for(departures, departures.gone_s.keys() - before))
+            # At once: what was measured is not lost with a phase that does not come to its end.
+            Console().print(lengths)
     finally:
         departures.stop()
-    Console().print(lengths)
 
 
 def _more(seen: Collection[str], count: int) -> bool:
