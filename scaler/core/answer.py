@@ -57,12 +57,12 @@ def pods_apart(observation: FleetObservation, need: int, *, lead_s: float) -> Po
     """
     inside = _inside_target(observation)
     started_before_s = observation.observed_at_s - max(_OVERDUE_S, _OVERDUE_LEADS * lead_s)
-    overdue = sum(_is_overdue(pod, started_before_s) for pod in inside)
-    replacing = sum(pod.replacing for pod in inside)
-    failed = overdue + sum(pod.state is PodState.FAILED and not pod.replacing for pod in inside)
+    others = [pod for pod in inside if not pod.replacing]
+    overdue = sum(_is_overdue(pod, started_before_s) for pod in others)
+    failed = overdue + sum(pod.state is PodState.FAILED for pod in others)
     replaced = min(failed, _serving_successors(inside, need) + max(1, need // 10))
-    recallable = sum(pod.state in _RECALLABLE and not pod.replacing for pod in inside)
-    return PodsApart(replacing, replaced, failed - replaced, recallable, overdue)
+    recallable = sum(pod.state in _RECALLABLE for pod in others)
+    return PodsApart(len(inside) - len(others), replaced, failed - replaced, recallable, overdue)
 
 
 def _is_overdue(pod: Pod, started_before_s: float) -> bool:

@@ -50,6 +50,12 @@ def test_a_pod_that_never_becomes_ready_is_replaced_once_it_is_overdue():
     assert short_of(86400, node=None).not_serving == 0
 
 
+def test_a_pod_that_is_being_replaced_is_not_overdue_on_top():
+    leaving = replace(pod("old", STARTING, node="node-1", replacing=True), created_s=NOW_S - 3600)
+    apart = pods_apart(observation(3, *pods(SERVING, 2), leaving), 3)
+    assert (apart.not_serving, apart.overdue) == (1, 0)
+
+
 def test_an_image_that_never_starts_costs_a_budget():
     bad = [replace(one, created_s=NOW_S - 3600) for one in pods(STARTING, 50, node="node-1")]
     apart = pods_apart(observation(50, *bad), 50)
