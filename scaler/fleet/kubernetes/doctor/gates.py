@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from scaler.fleet.kubernetes.api import JsonObject
 from scaler.fleet.kubernetes.doctor.findings import Finding, Findings, FleetObjects, Severity
-from scaler.fleet.kubernetes.fields import map_at, name_of, text_at, value_at
+from scaler.fleet.kubernetes.fields import map_at, name_of, selects, text_at, value_at
 
 GATE_LABEL = "calltide.io/gate"
 """The label where the configuration names no other."""
@@ -70,9 +70,9 @@ def _leading_to(fleet: FleetObjects, label: str) -> Iterator[JsonObject]:
     """The Services whose selector means the fleet's pods, the label of the gate apart."""
     labels = map_at(fleet.template, "metadata", "labels")
     for service in fleet.services:
-        selector = map_at(service, "spec", "selector")
-        others = {key: value for key, value in selector.items() if key != label}
-        if others and all(labels.get(key) == value for key, value in others.items()):
+        others = {key: value for key, value in map_at(service, "spec", "selector").items() if key != label}
+        # Without a selector somebody else writes its endpoints.
+        if others and selects({"matchLabels": others}, labels):
             yield service
 
 
