@@ -22,11 +22,10 @@ from forecasting.forecast import QuantileForecast, Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
 from forecasting.models.chunks import chunks_of
-from forecasting.models.recent import Float64Array
 from forecasting.models.scale import counts_per_unit
 from forecasting.models.shapes import CellSums, learn_shapes
 from forecasting.models.special_days import without_special_days
-from forecasting.models.week_layout import week_layout
+from forecasting.models.week_layout import Float64Array, week_layout
 
 DEFAULT_CHANNELS_PER_ENDPOINT = 0.2
 """Channels in use per endpoint in the busy hour when nothing is known: offices have about half of it."""

@@ -22,9 +22,8 @@ from threadpoolctl import ThreadpoolController
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
-from forecasting.models.recent import Float64Array
 from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, between_levels, level_classes
-from forecasting.models.week_layout import FloatArray
+from forecasting.models.week_layout import Float64Array, FloatArray
 from forecasting.quantile_lines import in_order
 
 LEVELS = (0.5, 0.9, 0.95, 0.99)

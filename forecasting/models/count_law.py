@@ -11,8 +11,7 @@ from functools import lru_cache
 import numpy as np
 
 from forecasting.load import BoolArray
-from forecasting.models.recent import Float64Array
-from forecasting.models.week_layout import FloatArray
+from forecasting.models.week_layout import Float64Array, FloatArray
 
 CERTAIN_BELOW = np.float32(2.0)
 """Below this rate only the count law speaks; from here on the residuals' quantiles fade in."""

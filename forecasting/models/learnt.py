@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -11,7 +11,9 @@ from forecasting.load import BoolArray
 from forecasting.models.boosted import BoostedLaw
 from forecasting.models.borrowed_week import borrowed_week
 from forecasting.models.chunks import Chunk
-from forecasting.models.recent import UNREST_DAY, Correction, Past, base_and_features, horizon_class, past_of, unrest
+from forecasting.models.features import Features, features_of
+from forecasting.models.recent import UNREST_DAY, Past, past_of, unrest
+from forecasting.models.regression import Correction, horizon_class
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
 from forecasting.models.spread import HORIZON_GROUPS, HOURS, ResidualLaw, hour_of_day, level_class
@@ -19,7 +21,6 @@ from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import learn_profile
 from forecasting.quantile_lines import in_order
 
-_SMOOTH_LAST_WEEK_S = 1800
 _RESTLESS = np.float32(3.0)
 """Typical residuals that a day lies off on average, and more, are no guide to other days."""
 _RETURNS = 0.25
@@ -99,11 +100,14 @@ def view(
     """
     layout = chunk.layout
     ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
-    smooth_slots = round(_SMOOTH_LAST_WEEK_S / layout.step_s)
-    profile = learn_profile(ordinary, chunk.weekend, half_width, first_week=first_week, smooth_slots=smooth_slots)
+    profile = learn_profile(ordinary, chunk.weekend, half_width, first_week=first_week)
     borrowed, borrowed_doubt, share = borrowed_week(
         ordinary, profile.level, shapes, chunk.weekend, first_week=first_week, until_now=until_now
     )
+    if share.any():
+        # Whose level is borrowed has no memories of its own.
+        own = np.float32(1.0) - share[:, None, None]
+        profile = replace(profile, newer=profile.newer * own, older=profile.older * own)
     level, doubt = place_special_days(borrowed, chunk, first_week, special)
     if borrowed_doubt is not None and borrowed_doubt.any():
         doubt = borrowed_doubt if doubt is None else np.hypot(doubt, borrowed_doubt)
@@ -128,20 +132,23 @@ def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int, missing: np.floa
 class Centre:
     """Forecast roots (series, origins, leads) and their standard spread, with the leads' horizon classes (leads,).
 
-    `base` (series, origins, leads), `features` (series, origins, leads, features), `hour` and `weekday`, each
-    (origins, leads), `leads_s` (leads,), and `unrest` (series, origins, windows), how far off the profile the last
-    hours and days were whichever way, are what trees read besides.
+    `features` with the profile, `hour` and `weekday`, each (origins, leads), `leads_s` (leads,), and `unrest` (series,
+    origins, windows), how far off the profile the last hours and days were whichever way, are what trees read besides.
     """
 
     root: FloatArray
     spread: FloatArray
     horizon: Int64Array
-    base: FloatArray
-    features: FloatArray
+    features: Features
     hour: FloatArray
     weekday: Int64Array
     leads_s: Int64Array
     unrest: FloatArray
+
+    @property
+    def base(self) -> FloatArray:
+        """The profile, (series, origins, leads)."""
+        return self.features.base
 
     @property
     def calm(self) -> BoolArray:
@@ -202,7 +209,7 @@ class Centre:
             (root - self.base[at]) / spread,
         )
         columns = np.stack([np.asarray(column, dtype=np.float32) for column in told], axis=-1)
-        in_spreads = [self.features[at] / spread[:, None], self.unrest[series, origin] / spread[:, None]]
+        in_spreads = [self.features.at(at) / spread[:, None], self.unrest[series, origin] / spread[:, None]]
         return np.concatenate([*in_spreads, columns], axis=-1)
 
     def _boosted(
@@ -233,8 +240,8 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
     layout = seen.past.layout
     targets = np.minimum(origins[:, None] + leads, layout.day.size - 1)
     leads_s = (leads + 1) * layout.step_s
-    base, features = base_and_features(seen.past, origins, targets)
-    root = correction.at(base, features, leads_s)
+    features = features_of(seen.past, origins, targets)
+    root = correction.at(features, leads_s)
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
     width = spread[:, hours]
     if seen.doubt is not None:
@@ -243,7 +250,6 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         root=root,
         spread=width,
         horizon=horizon_class(leads_s),
-        base=base,
         features=features,
         hour=(layout.time.slot_of_day[targets] * HOURS / layout.slots_per_day).astype(np.float32),
         weekday=layout.time.weekday[targets],

@@ -21,8 +21,7 @@ from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.chunks import Chunk, Part
 from forecasting.models.count_law import are_counts
-from forecasting.models.recent import Float64Array
-from forecasting.models.week_layout import FloatArray
+from forecasting.models.week_layout import Float64Array, FloatArray
 
 _BLOCKS_PER_WEEK = 28
 """Four a day."""

@@ -13,7 +13,7 @@ from math import gcd
 import numpy as np
 
 from forecasting.grid import Int64Array
-from forecasting.models.recent import HORIZON_EDGES_S
+from forecasting.models.regression import HORIZON_EDGES_S
 from forecasting.models.week_layout import FloatArray
 
 _DAY_S = 86400

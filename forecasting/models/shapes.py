@@ -17,8 +17,7 @@ import numpy as np
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
-from forecasting.models.recent import Float64Array
-from forecasting.models.week_layout import FloatArray
+from forecasting.models.week_layout import Float64Array, FloatArray
 from forecasting.models.weekly_profile import smoothed, smoothed_mean
 
 MATURE_WEEKS = 3

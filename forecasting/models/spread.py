@@ -14,8 +14,7 @@ import numpy as np
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
-from forecasting.models.recent import Float64Array
-from forecasting.models.week_layout import FloatArray
+from forecasting.models.week_layout import Float64Array, FloatArray
 
 LEVELS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.975, 0.99, 0.995, 0.999)
 """The quantile levels that are learnt; others are interpolated between them on the normal law's scale."""

@@ -22,7 +22,7 @@ from forecasting.models.common_fall import CommonFall
 from forecasting.models.count_law import shrunk_dispersion
 from forecasting.models.learnt import Learnt, SeriesLearnt
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, at_newest_level
-from forecasting.models.recent import Regression
+from forecasting.models.regression import Regression
 from forecasting.models.replay import replay_of
 from forecasting.models.scale import counts_per_unit
 from forecasting.models.shapes import CellSums, WeeklyShapes, learn_shapes

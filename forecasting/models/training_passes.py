@@ -17,9 +17,10 @@ from forecasting.load import BoolArray
 from forecasting.models.boosted import MOST_ROWS, ResidualRows
 from forecasting.models.chunks import Part
 from forecasting.models.count_law import are_counts, dispersion_sums
+from forecasting.models.features import features_of
 from forecasting.models.learnt import View, centre, view
 from forecasting.models.level_breaks import LevelBreaks, at_newest_level, level_breaks
-from forecasting.models.recent import Correction, Regression, base_and_features, horizon_class
+from forecasting.models.regression import Correction, Regression, horizon_class
 from forecasting.models.replay import Replay
 from forecasting.models.scale import poisson_rate, to_counts, to_root
 from forecasting.models.shapes import CellSums, WeeklyShapes
@@ -123,15 +124,15 @@ def _days_apart(seen: View) -> BoolArray:
 
 
 def _regressed(roots: FloatArray, seen: View, replay: Replay) -> Regression:
-    base, features = base_and_features(seen.past, replay.origins, replay.targets(roots.shape[1]))
-    deviation = replay.observed(roots) - base
+    features = features_of(seen.past, replay.origins, replay.targets(roots.shape[1]))
+    deviation = replay.observed(roots) - features.base
     known = ~np.isnan(deviation)
     squares = np.where(known, deviation, np.float32(0.0)).astype(np.float64) ** 2
     mean = squares.sum(axis=(1, 2), keepdims=True) / np.maximum(known.sum(axis=(1, 2), keepdims=True), 1)
     # In units of its own deviations every series weighs alike, whatever its size.
     scale = np.maximum(np.sqrt(mean), 1e-3).astype(np.float32)
     regression = Regression()
-    regression.add(features / scale[..., None], deviation / scale, replay.leads_s)
+    regression.add(features.everywhere() / scale[..., None], deviation / scale, replay.leads_s)
     return regression
 
 
@@ -173,8 +174,7 @@ def residuals_of(
 
 def _forecast(seen: View, replay: Replay, correction: Correction) -> FloatArray:
     slots = seen.past.layout.day.size
-    base, features = base_and_features(seen.past, replay.origins, replay.targets(slots))
-    return correction.at(base, features, replay.leads_s)
+    return correction.at(features_of(seen.past, replay.origins, replay.targets(slots)), replay.leads_s)
 
 
 def _collect(

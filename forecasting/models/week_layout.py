@@ -17,6 +17,7 @@ from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray
 
 FloatArray = npt.NDArray[np.float32]
+Float64Array = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,8 @@ from forecasting.models.week_layout import FloatArray
 
 WEEKLY_FADE = np.float32(0.85)
 """What a week counts for when it is one week older."""
+_NEWER_FADE, _OLDER_FADE = np.float32(0.6), np.float32(0.95)
+"""The same for a memory that forgets sooner, and for one that forgets later."""
 DAILY_FADE = np.float32(0.85)
 """What a day counts for in the profile of its day group when it is one day older."""
 BANDWIDTHS_S = (0, 900, 1800, 3600, 7200)
@@ -30,34 +32,40 @@ _CELLS_AT_ONCE = 65_536
 class WeeklyProfile:
     """Ordinary level per cell on the root scale, NaN where nothing was learnt before that week.
 
-    `first_week` is the layout's week that index 0 stands for. `level` and `last_week` have shape
-    (series, weeks, slots_per_week); `last_week` is the smoothed value a week before, on ordinary days only. `daily`
-    has shape (series, days, 2, slots_per_day): the profile of working days and of the weekend as of each day's start.
+    `first_week` is the layout's week that index 0 stands for. `level` has shape (series, weeks, slots_per_week);
+    `newer` and `older`, of the same shape, are how far above it a mean lies that forgets sooner, or later. `daily` has
+    shape (series, days, 2, slots_per_day): the profile of working days and of the weekend as of each day's start.
     """
 
     first_week: int
     level: FloatArray
-    last_week: FloatArray
+    newer: FloatArray
+    older: FloatArray
     daily: FloatArray
 
 
 def learn_profile(
-    ordinary: FloatArray, weekend: tuple[int, ...], half_widths: Int64Array, *, first_week: int, smooth_slots: int
+    ordinary: FloatArray, weekend: tuple[int, ...], half_widths: Int64Array, *, first_week: int
 ) -> WeeklyProfile:
     """Learn from roots (series, weeks, slots_per_week) with special days already NaN; `half_widths` (series,) slots."""
-    total, weight = weekly_sums(ordinary, first_week)
-    level = np.empty_like(total)
+    level, newer, older = (
+        _level(ordinary, half_widths, first_week, fade) for fade in (WEEKLY_FADE, _NEWER_FADE, _OLDER_FADE)
+    )
+    newer -= level
+    older -= level
+    return WeeklyProfile(first_week, level, newer, older, _daily_profiles(ordinary, weekend, first_week))
+
+
+def _level(ordinary: FloatArray, half_widths: Int64Array, first_week: int, fade: np.float32) -> FloatArray:
+    """The smoothed mean of the weeks before, by a memory that fades so: (series, weeks, slots_per_week)."""
+    total, weight = weekly_sums(ordinary, first_week, fade)
     for width in np.unique(half_widths):
         rows = np.flatnonzero(half_widths == width)
-        level[rows] = smoothed_mean(total[rows], weight[rows], int(width))
-    before = np.full_like(level, np.nan)
-    from_week = max(first_week, 1)
-    seen = ordinary[:, from_week - 1 : ordinary.shape[1] - 1]
-    before[:, from_week - first_week :] = _mean_smoothed(seen, smooth_slots)
-    return WeeklyProfile(first_week, level, before, _daily_profiles(ordinary, weekend, first_week))
+        total[rows] = smoothed_mean(total[rows], weight[rows], int(width))
+    return total
 
 
-def weekly_sums(ordinary: FloatArray, first_week: int) -> tuple[FloatArray, FloatArray]:
+def weekly_sums(ordinary: FloatArray, first_week: int, fade: np.float32 = WEEKLY_FADE) -> tuple[FloatArray, FloatArray]:
     """Weighted sums and weights of each cell over the weeks before, for the weeks from `first_week` on."""
     series, weeks, cells = ordinary.shape
     sums = np.empty((series, weeks - first_week, cells), dtype=np.float32)
@@ -67,7 +75,7 @@ def weekly_sums(ordinary: FloatArray, first_week: int) -> tuple[FloatArray, Floa
         if week >= first_week:
             sums[:, week - first_week], weights[:, week - first_week] = total, weight
         if week < weeks - 1:
-            _fade_and_add(total, weight, ordinary[:, week], ~np.isnan(ordinary[:, week]), WEEKLY_FADE)
+            _fade_and_add(total, weight, ordinary[:, week], ~np.isnan(ordinary[:, week]), fade)
     return sums, weights
 
 
@@ -82,11 +90,6 @@ def _fade_and_add(total: FloatArray, weight: FloatArray, seen: FloatArray, known
     elif known.any():
         total += np.where(known, seen, np.float32(0.0))
         weight += known
-
-
-def _mean_smoothed(values: FloatArray, half_width: int) -> FloatArray:
-    known = ~np.isnan(values)
-    return smoothed_mean(np.where(known, values, np.float32(0.0)), known.astype(np.float32), half_width)
 
 
 def smoothed_mean(sums: FloatArray, weights: FloatArray, half_width: int) -> FloatArray:

@@ -6,13 +6,15 @@ import pytest
 from forecasting.calendar import CivilCalendar
 from forecasting.models import default_forecaster
 from forecasting.models.chunks import chunks_of
+from forecasting.models.features import FEATURES, features_of
 from forecasting.models.learnt import view
-from forecasting.models.recent import FEATURES, Regression, base_and_features, horizon_class
+from forecasting.models.regression import Regression, horizon_class
 from forecasting.models.replay import replay_of
 from forecasting.models.scale import to_root
 from forecasting.models.special_days import learn_special_days
 from tests.forecasting.histories import DAY_S, HOUR_S, counts, days_before, matrix, office, office_rates
 
+HOUR = FEATURES.index("mean 3600 s")
 BERLIN = CivilCalendar("Europe/Berlin", "DE")
 
 
@@ -22,7 +24,8 @@ def _known_at(history, origin, leads):
     usual = learn_special_days([], series)
     roots = to_root(history.values, 1.0)
     seen = view(chunk, roots, np.zeros(series, np.int64), usual, None, first_week=0, until_now=False)
-    return base_and_features(seen.past, np.array([origin]), np.array([origin + leads]))
+    known = features_of(seen.past, np.array([origin]), np.array([origin + leads]))
+    return known.base, known.everywhere()
 
 
 @pytest.mark.parametrize("origin", [15 * 24, 20 * 24 + 7, 33 * 24 + 18])
@@ -81,19 +84,19 @@ def test_coefficients_are_learnt_from_both_halves_together():
     halves = []
     for slope in (0.2, 0.8):
         features = np.zeros((1, 1, 2000, len(FEATURES)), dtype=np.float32)
-        features[..., 3] = rng.normal(size=2000)
+        features[..., HOUR] = rng.normal(size=2000)
         half = Regression()
-        half.add(features, slope * features[..., 3], leads_s)
+        half.add(features, slope * features[..., HOUR], leads_s)
         halves.append(half)
     hour = int(horizon_class(leads_s)[0])
-    alone = [half.solve().coefficients[hour, 3] for half in halves]
-    together = (halves[0] + halves[1]).solve().coefficients[hour, 3]
+    alone = [half.solve().coefficients[hour, HOUR] for half in halves]
+    together = (halves[0] + halves[1]).solve().coefficients[hour, HOUR]
     np.testing.assert_allclose(alone, [0.2, 0.8], atol=0.05)
     assert together == pytest.approx(0.5, abs=0.05)
 
 
 def test_with_nothing_learnt_recent_deviations_fade_with_the_horizon():
-    coefficients = Regression().solve().coefficients[:, FEATURES.index("mean 3600 s")]
+    coefficients = Regression().solve().coefficients[:, HOUR]
     assert coefficients[0] > 0.4
     assert (np.diff(coefficients) < 0).all()
     assert coefficients[-1] < 0.01
