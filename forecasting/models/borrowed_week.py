@@ -81,7 +81,8 @@ def borrowed_week(
 def _weeks_and_rate(ordinary: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Weeks seen of each series, faded, and its mean events per slot: each (series,).
 
-    By whole weeks, since of most series nothing more is needed: they are grown and busy.
+    A week is as many slots as were seen in the fullest one: a feed that runs from seven to nine does not stay young for
+    ever. Counted by whole weeks, since of most series nothing more is needed: they are grown and busy.
     """
     roots = np.where(np.isnan(ordinary), np.float32(0.0), ordinary)
     known = np.count_nonzero(roots, axis=2)
@@ -92,7 +93,8 @@ def _weeks_and_rate(ordinary: FloatArray) -> tuple[FloatArray, FloatArray]:
     fade = float(WEEKLY_FADE) ** np.maximum(newest - np.arange(known.shape[1]), 0)
     exposure = known @ fade
     rate = (counts @ fade) / np.maximum(exposure, 1e-6)
-    return (exposure / ordinary.shape[2]).astype(np.float32), rate.astype(np.float32)
+    fullest = np.maximum(known.max(axis=1), 1)
+    return (exposure / fullest).astype(np.float32), rate.astype(np.float32)
 
 
 def _a_week_older(counts: FloatArray, first_week: int) -> tuple[FloatArray, FloatArray]:
