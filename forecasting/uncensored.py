@@ -3,12 +3,13 @@
 A full fleet carries its capacity and no more, so a forecast that learns from carried load learns the ceiling and keeps
 it. What callers asked for is the offered load. Where refusals are counted it is carried load and refusals' share;
 where only the capacity is known it is the load that Erlang's loss formula says would have carried as much. Either way
-the estimate is never below what was carried.
+the estimate is never below what was carried. `sources/offered.py` applies the first to what a source answers.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -24,8 +25,8 @@ _HALVINGS = 60
 def offered_rate(carried_per_s: Float64Array, refused_per_s: Float64Array, retry_share: float = 0.0) -> Float64Array:
     """Callers who asked per second: set-ups carried and refused, less those that were a refused caller's next try.
 
-    `retry_share` is the share of refused set-ups that were tried again. Where refusals are not known (NaN) the carried
-    rate stands; where the carried rate is not known nothing is.
+    `retry_share` is the share of refused set-ups that were tried again. Where one of the two is not known (NaN) the sum
+    is not: a count of refusals that is missing is no proof that nobody was refused.
 
     Raises:
         ForecastInputError: the retry share is not inside [0, 1], or a rate is negative.
@@ -33,8 +34,7 @@ def offered_rate(carried_per_s: Float64Array, refused_per_s: Float64Array, retry
     _check_share(retry_share)
     _check_not_negative(carried_per_s, "carried")
     _check_not_negative(refused_per_s, "refused")
-    refused = np.where(np.isnan(refused_per_s), 0.0, refused_per_s)
-    return carried_per_s + refused * (1.0 - retry_share)
+    return carried_per_s + refused_per_s * (1.0 - retry_share)
 
 
 def erlang_b(offered: Float64Array, channels: Float64Array) -> Float64Array:
@@ -75,32 +75,42 @@ def offered_from_carried(carried: Float64Array, channels: Float64Array) -> Float
     return offered
 
 
+def rows_of(load: LoadMatrix, series: Sequence[str]) -> Float64Array:
+    """The values of these series in this order, NaN for one that the matrix does not know. Shape (series, slots)."""
+    row_of = {name: row for row, name in enumerate(load.series)}
+    values = np.full((len(series), load.grid.slots), np.nan)
+    known = [row for row, name in enumerate(series) if name in row_of]
+    values[known] = load.values[[row_of[series[row]] for row in known]]
+    return values
+
+
 def with_refused(
-    carried: LoadMatrix, refused: LoadMatrix, holding_mean_s: Float64Array | float, retry_share: float = 0.0
+    carried: LoadMatrix, refused: LoadMatrix, holding_s: Float64Array | float, retry_share: float = 0.0
 ) -> LoadMatrix:
     """Carried load of either measure with the refused call set-ups per second added.
 
-    The refused calls of a slot would have held a channel each for the mean holding time, seconds, of one series
-    (series,) or of all. Rows of `refused` are matched by name; a series or slot that it does not know adds nothing.
+    The refused calls of a slot would have held channels for `holding_s` seconds each, a shape that broadcasts to
+    (series, slots), NaN where that is not known; a call rate has no use for it. Rows of `refused` are matched by name.
+    A slot whose refusals are not known is NaN, and so is one with refusals whose holding time is not.
 
     Raises:
         ForecastInputError: `refused` is no call rate or lies on another grid, the retry share is not inside [0, 1], or
-            the holding time is not a positive number.
+            a holding time is not a positive number.
     """
     if refused.measure is not Measure.CALL_RATE:
         raise ForecastInputError(f"refused calls are set-ups per second, not {refused.measure.value}")
     if refused.grid != carried.grid:
         raise ForecastInputError(f"refused calls lie on {refused.grid}, the carried load on {carried.grid}")
-    holding_s = np.broadcast_to(np.asarray(holding_mean_s, float), len(carried.series))
-    if not (np.isfinite(holding_s) & (holding_s > 0)).all():
-        raise ForecastInputError(f"a mean holding time of {holding_mean_s} s is not a positive number of seconds")
-    row_of = {name: row for row, name in enumerate(refused.series)}
-    rates = np.full(carried.values.shape, np.nan)
-    known = [row for row, name in enumerate(carried.series) if name in row_of]
-    rates[known] = refused.values[[row_of[carried.series[row]] for row in known]]
-    seconds = holding_s[:, None] if carried.measure is Measure.CHANNELS else 1.0
-    added = offered_rate(np.zeros_like(rates), rates, retry_share) * seconds
-    return LoadMatrix(carried.measure, carried.series, carried.grid, (carried.values + added).astype(np.float32))
+    seconds = np.asarray(holding_s, float) if carried.measure is Measure.CHANNELS else np.ones(1)
+    if (seconds <= 0).any() or np.isinf(seconds).any():
+        raise ForecastInputError(f"a mean holding time of {holding_s} s is not a positive number of seconds")
+    callers = offered_rate(np.zeros(carried.values.shape), rows_of(refused, carried.series), retry_share)
+    # Nobody who was refused would have held nothing, however long.
+    added = np.where(callers == 0, 0.0, callers * seconds)
+    offered = carried.values + added
+    # Beyond float32 there is no load; a count that says so is broken.
+    offered[offered > np.finfo(np.float32).max] = np.nan
+    return LoadMatrix(carried.measure, carried.series, carried.grid, offered.astype(np.float32))
 
 
 def _check_share(share: float) -> None:

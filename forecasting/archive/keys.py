@@ -1,7 +1,7 @@
 """Which history a dataset holds, and the folder it lies in.
 
-What changes the numbers is in the key: another query, step or completeness rule begins a new dataset instead of
-mixing with the old one. The look-back is not: a longer one is only more of the same.
+What changes the numbers is in the key: another query, step, completeness rule or count of refused calls begins a new
+dataset instead of mixing with the old one. The look-back is not: a longer one is only more of the same.
 """
 
 from __future__ import annotations
@@ -45,10 +45,17 @@ class DatasetKey:
     @classmethod
     def of(cls, source: str, query: HistoryQuery, step_s: int) -> Self:
         """The key of what this source answers to this query."""
-        canonical = json.dumps(
-            [query.expression, query.tenant_label, query.completeness, query.minimum_completeness, query.statistic]
-        )
-        return cls(source, query.measure, step_s, hashlib.sha256(canonical.encode()).hexdigest()[:16])
+        says: list[object] = [
+            query.expression,
+            query.tenant_label,
+            query.completeness,
+            query.minimum_completeness,
+            query.statistic,
+        ]
+        if query.refused is not None:
+            # Only then: carried load that was archived before there was such a part keeps its key.
+            says.append(asdict(query.refused))
+        return cls(source, query.measure, step_s, hashlib.sha256(json.dumps(says).encode()).hexdigest()[:16])
 
     @classmethod
     def from_json(cls, text: str) -> Self:

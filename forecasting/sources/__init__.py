@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from forecasting.sources.opening import open_source
-from forecasting.sources.protocol import CurrentLoad, HistoryQuery, HistorySource
+from forecasting.sources.protocol import CurrentLoad, HistoryQuery, HistorySource, RefusedCalls
 from forecasting.sources.settings import FileSettings, LokiSettings, PrometheusSettings, SourceSettings
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "HistorySource",
     "LokiSettings",
     "PrometheusSettings",
+    "RefusedCalls",
     "SourceSettings",
     "open_source",
 ]

@@ -1,7 +1,8 @@
 """Load of the past from Parquet or CSV files: samples in long form, or calls with start and duration.
 
 The query's expression names the column with the values, or for calls the one with the durations in seconds; its
-completeness names a column with the share of targets that were up. The tenant is in the settings' series column.
+completeness names a column with the share of targets that were up, its refused calls one with their rate. The tenant
+is in the settings' series column.
 
 A sample lies in the slot that holds its instant, so a file that writes the starts of its intervals fits. **Steps**: a
 file with one sample per half hour says nothing about five minutes; such a grid is refused, and `native_step_s` tells
@@ -19,6 +20,7 @@ from forecasting.errors import HistoryFormatError, SourceConfigurationError
 from forecasting.grid import SlotGrid
 from forecasting.load import Float32Array, LoadMatrix, Measure
 from forecasting.sources.events import Calls, arrivals_per_second, believed_slots, concurrency
+from forecasting.sources.offered import read_offered
 from forecasting.sources.protocol import CurrentLoad, HistoryQuery, SlotStatistic
 from forecasting.sources.samples import is_load, slot_values
 from forecasting.sources.settings import FileKind, FileSettings
@@ -43,7 +45,11 @@ class FileSource:
         rows = self._rows(query)
         if self._settings.kind is FileKind.EVENTS:
             return LoadMatrix(query.measure, rows.series, grid, self._from_calls(query, rows, grid))
-        return LoadMatrix(query.measure, rows.series, grid, self._from_samples(query, rows, grid))
+
+        def read(part: HistoryQuery) -> LoadMatrix:
+            return LoadMatrix(part.measure, rows.series, grid, self._from_samples(part, rows, grid))
+
+        return read_offered(query, read, self._where)
 
     def current(self, query: HistoryQuery, now_s: float) -> CurrentLoad:
         """Load of every series at `now_s`: its newest sample, or the calls in progress.
@@ -120,6 +126,13 @@ class FileSource:
                     f"{self._where}: files of calls have no completeness; remove it from the policy"
                 )
             columns.append(query.completeness)
+        if query.refused is not None:
+            if self._settings.kind is FileKind.EVENTS:
+                raise SourceConfigurationError(
+                    f"{self._where}: files of calls do not count refused ones; remove history.refused from the policy, "
+                    "and give refused calls rows with the time that they would have lasted"
+                )
+            columns += filter(None, (query.refused.expression, query.refused.holding_expression))
         try:
             stats = [Path(path).stat() for path in self._settings.paths]
         except OSError as error:

@@ -25,6 +25,7 @@ from forecasting.load import LoadMatrix, Measure
 from forecasting.sources.answers import LabelledSeries, decode_series
 from forecasting.sources.credentials import authorization
 from forecasting.sources.faults import connection_fault, raise_for_status, reject_warnings
+from forecasting.sources.offered import read_offered
 from forecasting.sources.protocol import CurrentLoad, HistoryQuery
 from forecasting.sources.ranges import current_values, read_range
 from forecasting.sources.retrying import PassingFaultError, with_retries
@@ -47,13 +48,15 @@ class LokiSource:
             SourceError: Loki did not answer, or only in part.
         """
         with self._client() as client:
-            return read_range(
-                query,
-                grid,
-                lambda expression, chunk: self._range(client, expression, chunk),
-                self._where,
-                silence_is_zero=query.measure is Measure.CALL_RATE,
-            )
+
+            def fetch(expression: str, chunk: SlotGrid) -> list[LabelledSeries]:
+                return self._range(client, expression, chunk)
+
+            def read(part: HistoryQuery) -> LoadMatrix:
+                silence_is_zero = part.measure is Measure.CALL_RATE
+                return read_range(part, grid, fetch, self._where, silence_is_zero=silence_is_zero)
+
+            return read_offered(query, read, self._where)
 
     def current(self, query: HistoryQuery, now_s: float) -> CurrentLoad:
         """Load of every tenant at `now_s`; how old it may be is the window that the query itself names.

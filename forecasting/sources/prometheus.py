@@ -27,6 +27,7 @@ from forecasting.errors import SourceError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix
 from forecasting.sources.answers import LabelledSeries, by_tenant, decode_series
+from forecasting.sources.offered import read_offered
 from forecasting.sources.prometheus_session import PrometheusSession
 from forecasting.sources.protocol import CurrentLoad, HistoryQuery
 from forecasting.sources.ranges import current_values, read_range
@@ -67,7 +68,11 @@ class PrometheusSource:
             SourceConfigurationError: query, credentials or address are wrong.
             SourceError: Prometheus did not answer, or only in part.
         """
-        return read_range(query, grid, self._range, self._where, silence_is_zero=False)
+
+        def read(part: HistoryQuery) -> LoadMatrix:
+            return read_range(part, grid, self._range, self._where, silence_is_zero=False)
+
+        return read_offered(query, read, self._where)
 
     def current(self, query: HistoryQuery, now_s: float) -> CurrentLoad:
         """Load of every tenant at `now_s`, without tenants that are incomplete or whose samples are stale.

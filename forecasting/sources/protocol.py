@@ -23,12 +23,28 @@ class SlotStatistic(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class RefusedCalls:
+    """How the calls are counted that a full fleet refused, in the source's own query language.
+
+    `expression` yields every tenant's refused call set-ups per second. Each would have held channels for `holding_s`
+    seconds, or for as long as `holding_expression` yields for its tenant; a call rate needs neither. `retry_share` of
+    them were the next try of a caller who had been refused before.
+    """
+
+    expression: str
+    holding_s: float | None = None
+    holding_expression: str | None = None
+    retry_share: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryQuery:
     """One measure of all tenants, in the source's own query language.
 
     `expression` is sent as it is. A source that holds samples and no query language (files) makes slots by `statistic`;
     elsewhere the expression itself says which statistic it yields. `completeness` yields the share of a tenant's
-    targets that were up; a slot below `minimum_completeness` is a gap.
+    targets that were up; a slot below `minimum_completeness` is a gap. With `refused` the history is the offered load;
+    without, and for the load right now always, it is what was carried.
     """
 
     measure: Measure
@@ -37,11 +53,12 @@ class HistoryQuery:
     completeness: str | None = None
     minimum_completeness: float = 0.9
     statistic: SlotStatistic = SlotStatistic.MAXIMUM
+    refused: RefusedCalls | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentLoad:
-    """The load right now. A tenant that could not be measured completely is not in `by_tenant`.
+    """The load that is carried right now. A tenant that could not be measured completely is not in `by_tenant`.
 
     `measured_at_s` is the time of the oldest sample that went into it, epoch seconds; `measured_at_s_of` has the same
     for each tenant where a source can tell them apart. `incomplete` names tenants that the source knows of now, but
@@ -64,6 +81,8 @@ class HistorySource(Protocol):
 
     def read(self, query: HistoryQuery, grid: SlotGrid) -> LoadMatrix:
         """Load of every tenant on the grid; slots without a trustworthy observation are NaN.
+
+        It is the offered load where the query counts refused calls, else the carried one.
 
         Raises:
             SourceError: the source did not answer, or not with what was asked.

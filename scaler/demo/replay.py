@@ -115,6 +115,8 @@ class ReplayedHistory:
     def _check(self, query: HistoryQuery) -> None:
         if query.measure is not self._recorded.measure:
             raise SourceConfigurationError(f"the history holds {self._recorded.measure}, not {query.measure}")
+        if query.refused is not None:
+            raise SourceConfigurationError("the recorded history counts no refused calls; remove history.refused")
 
     def _shown(self, at_s: Int64Array) -> Float32Array:
         """What was recorded at the instants that are shown as these. Shape (series, instants), NaN for nothing."""

@@ -101,3 +101,5 @@ def _check(query: HistoryQuery) -> None:
         raise SourceConfigurationError(f"query {query.expression!r}: the simulation has only {known}")
     if measure is not query.measure:
         raise SourceConfigurationError(f"query {query.expression!r} yields {measure}, not {query.measure}")
+    if query.refused is not None:
+        raise SourceConfigurationError("the simulation knows what was offered already; remove history.refused")

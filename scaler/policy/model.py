@@ -46,6 +46,44 @@ class Mode(StrEnum):
 Query = Annotated[str, Field(min_length=1, max_length=10_000)]
 
 
+class RefusedSpec(PolicyModel):
+    """How refused calls are counted, so that what was asked for is learnt and not what a full fleet could carry."""
+
+    query: Query = Field(
+        examples=[
+            (
+                "(sum by (tenant) (rate(calls_refused_total[5m])) or 0 * sum by (tenant) (asterisk_channels_count))"
+                ' and on () (min(avg_over_time(up{job="proxy"}[5m])) >= 0.9)'
+            )
+        ]
+    )
+    """Query that yields every tenant's refused set-ups per second, zeros too: without a value the slot is a gap."""
+    holding_time: Seconds | None = Field(None, ge=1, le=86400, examples=["3m"])
+    """How long a call holds channels on average, its channels added up. `history.channels` needs this or the next."""
+    holding_time_query: Query | None = Field(
+        None,
+        examples=[
+            (
+                "sum by (tenant) (avg_over_time(asterisk_channels_count[1h]))"
+                " / sum by (tenant) (rate(asterisk_calls_sum[1h]))"
+            )
+        ],
+    )
+    """Query that yields the same in seconds for every tenant."""
+    retry_share: Share = Field(0.0, examples=[0.4])
+    """Share of the refused calls that were the next try of a caller who had been refused before. They are taken off."""
+
+    @model_validator(mode="after")
+    def _one_holding_time(self) -> Self:
+        if self.holding_time is not None and self.holding_time_query is not None:
+            raise FieldsError(
+                "the holding time is said twice; keep one (null drops what is inherited)",
+                "holdingTime",
+                "holdingTimeQuery",
+            )
+        return self
+
+
 class HistorySpec(PolicyModel):
     """Where the load of the past is read."""
 
@@ -61,6 +99,8 @@ class HistorySpec(PolicyModel):
     """Query that yields, per tenant, the share of its targets that were up. A slot with too few is a gap."""
     minimum_completeness: Share = 0.9
     """Share of targets that must be up for a slot to count as observed."""
+    refused: RefusedSpec | None = None
+    """How refused calls are counted; the carried load alone is learnt when left out."""
     statistic: SlotStatistic = SlotStatistic.MAXIMUM
     """What the load of a slot is: the maximum drives capacity, the mean forecasts calmer.
 
@@ -76,6 +116,20 @@ class HistorySpec(PolicyModel):
         if 3600 % self.step:
             raise FieldsError(
                 f"{format_duration(self.step)} does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h", "step"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refused_calls_can_become_channels(self) -> Self:
+        refused = self.refused
+        if refused is None or self.channels is None:
+            return self
+        if refused.holding_time is None and refused.holding_time_query is None:
+            raise FieldsError(
+                "channels needs to know how long a refused call would have held them; give refused.holdingTime "
+                "or refused.holdingTimeQuery",
+                "refused.holdingTime",
+                "refused.holdingTimeQuery",
             )
         return self
 

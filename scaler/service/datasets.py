@@ -13,9 +13,9 @@ from forecasting.announced import AnnouncedTenant
 from forecasting.archive import DatasetKey
 from forecasting.calendar import CivilCalendar, SizedEvent
 from forecasting.load import Measure
-from forecasting.sources.protocol import HistoryQuery
+from forecasting.sources.protocol import HistoryQuery, RefusedCalls
 from scaler.core.fleets import FleetKey
-from scaler.policy.model import CalendarSpec, HistorySpec, PolicySpec
+from scaler.policy.model import CalendarSpec, HistorySpec, PolicySpec, RefusedSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +87,23 @@ def datasets_of(history: HistorySpec) -> dict[Measure, Dataset]:
                 history.completeness,
                 history.minimum_completeness,
                 history.statistic,
+                _refused_calls(history.refused, measure),
             ),
             history.step,
         )
         for measure, expression in expressions.items()
         if expression is not None
     }
+
+
+def _refused_calls(spec: RefusedSpec | None, measure: Measure) -> RefusedCalls | None:
+    """A policy's refused calls in the words of the forecasting room."""
+    if spec is None:
+        return None
+    if measure is Measure.CALL_RATE:
+        # Without the holding time, which it has no use for: another one must not make it read its history anew.
+        return RefusedCalls(spec.query, retry_share=spec.retry_share)
+    return RefusedCalls(spec.query, spec.holding_time, spec.holding_time_query, spec.retry_share)
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from forecasting.archive import DatasetKey
 from forecasting.load import Measure
-from forecasting.sources.protocol import HistoryQuery
+from forecasting.sources.protocol import HistoryQuery, RefusedCalls
 
 QUERY = HistoryQuery(Measure.CHANNELS, "sum by (tenant) (channels)", "tenant", "up_share", 0.9)
 
@@ -43,6 +43,23 @@ def test_whatever_changes_the_numbers_changes_the_dataset() -> None:
     ]
     assert len({key.folder, *(other.folder for other in changed)}) == 8
     assert DatasetKey.of("default", replace(QUERY), 300) == key
+
+
+def test_offered_load_is_another_dataset_than_carried_and_than_that_of_another_count() -> None:
+    counts = [
+        None,
+        RefusedCalls("refused", 180),
+        RefusedCalls("refused_elsewhere", 180),
+        RefusedCalls("refused", 200),
+        RefusedCalls("refused", holding_expression="holding"),
+        RefusedCalls("refused", 180, retry_share=0.4),
+    ]
+    keys = {DatasetKey.of("default", replace(QUERY, refused=count), 300).folder for count in counts}
+    assert len(keys) == len(counts)
+
+
+def test_carried_load_that_was_archived_before_refused_calls_were_counted_is_found_again() -> None:
+    assert DatasetKey.of("default", QUERY, 300).query == "86824aedca3bfe8b"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null", '{"source": "a", "measure": "?", "step_s": 1, "query": ""}'])

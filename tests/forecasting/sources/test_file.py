@@ -16,7 +16,7 @@ import pytest
 from forecasting.errors import HistoryFormatError, SourceConfigurationError
 from forecasting.grid import SlotGrid
 from forecasting.load import Measure
-from forecasting.sources import FileSettings, HistoryQuery
+from forecasting.sources import FileSettings, HistoryQuery, RefusedCalls
 from forecasting.sources.file import FileSource
 from forecasting.sources.protocol import SlotStatistic
 
@@ -217,6 +217,24 @@ def test_a_completeness_column_masks_slots(csv) -> None:
     assert source.read(guarded, GRID).observed[0].tolist() == [True, False, False, True]
     assert source.current(guarded, START_S + 400).by_tenant == {"a": 5}
     assert source.read(QUERY, GRID).observed.all()
+
+
+def test_a_column_of_refused_calls_is_added_and_an_empty_cell_is_a_gap(csv) -> None:
+    text = (
+        f"series,ts,value,refused,held\na,{START_S},5,0.02,100\na,{START_S + 300},5,0,\na,{START_S + 600},5,,100\n"
+        f"a,{START_S + 900},5,0.02,\n"
+    )
+    query = replace(QUERY, refused=RefusedCalls("refused", 200.0, retry_share=0.5))
+    np.testing.assert_array_equal(csv(text).read(query, GRID).row("a"), np.float32([7, 5, np.nan, 7]))
+    by_column = replace(QUERY, refused=RefusedCalls("refused", holding_expression="held"))
+    np.testing.assert_array_equal(csv(text).read(by_column, GRID).row("a"), np.float32([7, 5, np.nan, np.nan]))
+    assert csv(text).current(query, START_S + 100).by_tenant == {"a": 5}, "the load right now is what is carried"
+
+
+def test_a_file_of_calls_is_no_place_for_refused_ones(csv) -> None:
+    source = csv(f"series,ts,value\na,{START_S},60\n", kind="events")
+    with pytest.raises(SourceConfigurationError, match=r"remove history\.refused"):
+        source.read(replace(QUERY, refused=RefusedCalls("refused", 200.0)), GRID)
 
 
 def test_a_changed_file_is_read_again(csv, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from forecasting.errors import SourceConfigurationError, SourceError
 from forecasting.grid import SlotGrid
 from forecasting.load import Measure
-from forecasting.sources import HistoryQuery, LokiSettings
+from forecasting.sources import HistoryQuery, LokiSettings, RefusedCalls
 from forecasting.sources.loki import LokiSource
 from tests.servers.loki_calls import CALL_RATE, GRID
 from tests.servers.loki_expectations import EXPECTATIONS, Expectation
@@ -62,6 +62,18 @@ def test_a_number_that_is_none_stays_a_gap_although_silence_is_zero(replay) -> N
     assert np.isnan(values[0])
     assert values[1] == 3
     assert (values[2:] == 0).all()
+
+
+def test_silence_about_refused_calls_is_a_gap_though_the_lines_of_calls_are_vouched_for(replay) -> None:
+    every_hour = (DAY.starts_s + 3600).tolist()
+    answers = {
+        "alive": matrix(({"tenantid": "acme"}, dict.fromkeys(every_hour, "1"))),
+        "rate": matrix(({"tenantid": "acme"}, {every_hour[0]: "2"})),
+        "refused": matrix(({"tenantid": "acme"}, {every_hour[0]: "0.5", every_hour[1]: "0"})),
+    }
+    query = HistoryQuery(Measure.CALL_RATE, "rate", "tenantid", "alive", 0.9, refused=RefusedCalls("refused"))
+    values = source(replay(lambda asked: answers[asked.form["query"]])).read(query, DAY).row("acme")
+    np.testing.assert_array_equal(values, [2.5, 0.0] + [np.nan] * 22)
 
 
 def test_a_quiet_day_is_zero_for_a_tenant_that_is_known_from_another_day(replay) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from forecasting.load import Measure
-from forecasting.sources.protocol import SlotStatistic
+from forecasting.sources.protocol import RefusedCalls, SlotStatistic
 from scaler.core.fleets import FleetKey
 from scaler.policy.model import HistorySpec
 from scaler.service import datasets
@@ -22,6 +22,22 @@ def history(**fields: object) -> dict[str, object]:
 def test_the_policys_statistic_reaches_the_query():
     spec = HistorySpec.model_validate(history(statistic="mean"))
     assert datasets_of(spec)[Measure.CHANNELS].query.statistic is SlotStatistic.MEAN
+
+
+def test_refused_calls_reach_the_query_of_each_measure_with_what_it_needs():
+    refused = {"query": "refused", "holdingTime": "3m", "retryShare": 0.4}
+    both = datasets_of(HistorySpec.model_validate(history(callRate="rate", refused=refused)))
+    assert both[Measure.CHANNELS].query.refused == RefusedCalls("refused", 180, None, 0.4)
+    assert both[Measure.CALL_RATE].query.refused == RefusedCalls("refused", retry_share=0.4)
+    alone = datasets_of(HistorySpec.model_validate({"callRate": "rate", "refused": {"query": "refused"}}))
+    assert alone[Measure.CALL_RATE].query.refused == RefusedCalls("refused")
+
+
+def test_counting_refused_calls_begins_a_history_of_its_own():
+    refused = {"query": "refused", "holdingTime": "3m"}
+    uses = dataset_uses([(A, ("t",), policy(history=history())), (B, ("t",), policy(history=history(refused=refused)))])
+    assert [sorted(use.members) for use in uses.values()] == [[A], [B]]
+    assert len({dataset.name for dataset in uses}) == 2
 
 
 def test_fleets_that_ask_the_same_share_a_dataset_with_the_widest_wishes():
