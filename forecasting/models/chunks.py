@@ -53,15 +53,19 @@ class Chunk:
 class Part:
     """A chunk with its own rows of the history: all of it that a computation elsewhere has to be given.
 
-    `load` has shape (series, slots) on the grid `grid`, NaN where nothing was observed.
+    `load` has shape (series, slots) on the grid `grid`, NaN where nothing was observed. `common` (slots,) is what a
+    typical series of the same clock has, those of other chunks included; None where these are few, or nobody asks.
     """
 
     chunk: Chunk
     grid: SlotGrid
     load: FloatArray
+    common: FloatArray | None = None
 
     @classmethod
-    def of(cls, chunk: Chunk, history: LoadMatrix, falls: Sequence[CommonFall]) -> Part:
+    def of(
+        cls, chunk: Chunk, history: LoadMatrix, falls: Sequence[CommonFall], common: FloatArray | None = None
+    ) -> Part:
         """The rows of the history that are the chunk's, without the falls common to many.
 
         They are taken out of the chunk's own copy: one of the whole history may be hundreds of megabytes.
@@ -69,11 +73,11 @@ class Part:
         load = history.values[chunk.rows]
         for fall in falls:
             fall.take_out(load, chunk.rows, history.grid)
-        return cls(chunk, history.grid, load)
+        return cls(chunk, history.grid, load, common)
 
     def every(self, nth: int) -> Part:
         """The part with every nth series only."""
-        return Part(self.chunk.every(nth), self.grid, self.load[::nth])
+        return replace(self, chunk=self.chunk.every(nth), load=self.load[::nth])
 
 
 def chunks_of(calendars: Sequence[CivilCalendar], grid: SlotGrid) -> Iterator[Chunk]:

@@ -17,10 +17,14 @@ from forecasting.models.week_layout import FloatArray
 _DAY_S = 86400
 _WINDOWS_S = (900, 3600, 3 * 3600, _DAY_S, 7 * _DAY_S)
 _SHARE_WINDOWS_S = (3 * 3600, _DAY_S)
+_COMMON_WINDOWS_S, _COMMON_USUAL_S = (900, 3600, 3 * 3600, _DAY_S), 7 * _DAY_S
 _NEARBY_S = 3600
 VARYING = ("day group", "newer weeks", "older weeks", "yesterday")
 ALIKE = tuple(f"mean {window_s} s" for window_s in _WINDOWS_S)
-SHARES = tuple(f"share {window_s} s" for window_s in _SHARE_WINDOWS_S)
+SHARES = (
+    *(f"share {window_s} s" for window_s in _SHARE_WINDOWS_S),
+    *(f"common share {window_s} s" for window_s in _COMMON_WINDOWS_S),
+)
 FEATURES = (*VARYING, *ALIKE, *SHARES)
 
 
@@ -98,11 +102,32 @@ def _windows(past: Past, origins: Int64Array) -> tuple[FloatArray, FloatArray]:
         )
         for window_s in _WINDOWS_S
     }
-    shares = [
-        means[window_s] / np.maximum(mean_before(past.level, origins, window_s, step_s), np.float32(1.0))
-        for window_s in _SHARE_WINDOWS_S
-    ]
+    shares = [_share(means[window_s], past, origins, window_s) for window_s in _SHARE_WINDOWS_S]
+    shares += [np.broadcast_to(share, shares[0].shape) for share in _common_shares(past.common, origins)]
     return np.stack([means[window_s] for window_s in _WINDOWS_S], axis=-1), np.stack(shares, axis=-1)
+
+
+def _share(mean: FloatArray, past: Past, origins: Int64Array, window_s: int) -> FloatArray:
+    """A window's mean deviation as a share of the profile there: (series, origins)."""
+    usual = mean_before(past.level, origins, window_s, past.layout.step_s)
+    share: FloatArray = np.divide(mean, np.maximum(usual, np.float32(1.0)), dtype=np.float32)
+    return share
+
+
+def _common_shares(common: Past | None, origins: Int64Array) -> list[FloatArray]:
+    """How much more is in common than in the week before: (1, origins) for each window.
+
+    What has lasted for a week is in each tenant's own deviations, and may be of some of them only.
+    """
+    if common is None:
+        return [np.zeros((1, origins.size), dtype=np.float32)] * len(_COMMON_WINDOWS_S)
+    step_s = common.layout.step_s
+
+    def share(window_s: int) -> FloatArray:
+        return _share(mean_before(common.ordinary_deviation, origins, window_s, step_s), common, origins, window_s)
+
+    usual = share(_COMMON_USUAL_S)
+    return [share(window_s) - usual for window_s in _COMMON_WINDOWS_S]
 
 
 def _yesterday(past: Past, origins: Int64Array, targets: Int64Array) -> FloatArray:

@@ -93,10 +93,12 @@ def view(
     *,
     first_week: int,
     until_now: bool,
+    common: Past | None = None,
 ) -> View:
     """See a chunk's history: `roots` (series, slots of history), the profile kept from `first_week` on.
 
-    `until_now`: the end of the history is forecast from, and not past origins; see `borrowed_week`.
+    `until_now`: the end of the history is forecast from, and not past origins; see `borrowed_week`. `common` is the
+    past of what the series have in common, where they are many.
     """
     layout = chunk.layout
     ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
@@ -114,18 +116,9 @@ def view(
     if doubt is not None:
         doubt = np.where(np.isnan(doubt), np.float32(0.0), doubt)
     is_special = (chunk.kinds > 0)[:, layout.day]
-    base = _by_slot(level, chunk, first_week, np.float32(np.nan))
-    past = past_of(layout, profile, chunk.weekend, roots, base, is_special)
-    return View(chunk, past, None if doubt is None else _by_slot(doubt, chunk, first_week, np.float32(0.0)), share)
-
-
-def _by_slot(weekly: FloatArray, chunk: Chunk, first_week: int, missing: np.float32) -> FloatArray:
-    """Values (series, kept weeks, slots_per_week) at each slot of the grid; `missing` before the kept weeks."""
-    cell = chunk.layout.cell - first_week * chunk.layout.slots_per_week
-    kept = cell >= 0
-    values = np.full((weekly.shape[0], cell.size), missing, dtype=np.float32)
-    values[:, kept] = weekly.reshape(weekly.shape[0], -1)[:, cell[kept]]
-    return values
+    base = layout.by_slot(level, first_week, np.float32(np.nan))
+    past = past_of(layout, profile, chunk.weekend, roots, base, is_special, common)
+    return View(chunk, past, None if doubt is None else layout.by_slot(doubt, first_week, np.float32(0.0)), share)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

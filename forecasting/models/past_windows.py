@@ -15,6 +15,7 @@ from forecasting.calendar import CivilCalendar
 from forecasting.load import LoadMatrix
 from forecasting.models.chunks import Part, chunks_of
 from forecasting.models.common_fall import CommonFall
+from forecasting.models.common_load import CommonLoads
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, centre
 from forecasting.models.level_breaks import at_newest_level, level_breaks
 from forecasting.models.replay import Replay, replay_of
@@ -47,7 +48,9 @@ def past_windows(
     """
     every = max(1, -(-len(history.series) // _SERIES))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
-    sample = (Part.of(chunk.every(every), history, falls) for chunk in chunks_of(calendars, history.grid))
+    chunks = list(chunks_of(calendars, history.grid))
+    common = CommonLoads.of(history, chunks, falls)
+    sample = (Part.of(chunk.every(every), history, falls, common.for_chunk(chunk)) for chunk in chunks)
     parts = [at_newest_level(part, level_breaks(part.chunk, part.load, per_unit), per_unit) for part in sample]
     if not parts:
         return

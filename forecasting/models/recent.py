@@ -61,7 +61,8 @@ class Past:
 
     `base` (series, slots) is the weekly profile with special days in place, history and horizon alike, NaN where the
     weekday has not been seen before; `special` (series, slots) marks its special days; `typical` (series, 1) is the
-    mean root of the whole history. `size` runs over the sizes of ordinary deviations.
+    mean root of the whole history. `size` runs over the sizes of ordinary deviations. `common` is the past of a series
+    that stands for all, None where these are few.
     """
 
     layout: WeekLayout
@@ -74,6 +75,7 @@ class Past:
     size: Running
     level: Running
     typical: FloatArray
+    common: Past | None
 
 
 def past_of(
@@ -83,6 +85,7 @@ def past_of(
     roots: FloatArray,
     base: FloatArray,
     special: BoolArray,
+    common: Past | None = None,
 ) -> Past:
     """Prepare the look-ups. `roots` (series, slots of history) are the observed roots."""
     weekend_slot = np.isin(layout.time.weekday, weekend)
@@ -115,6 +118,7 @@ def past_of(
         ordinary.alike(np.abs(off), np.isnan(off)),
         level,
         typical.astype(np.float32),
+        common,
     )
 
 

@@ -24,6 +24,7 @@ from forecasting.load import BoolArray, LoadMatrix, Measure
 from forecasting.models.checked_days import CheckedDays
 from forecasting.models.chunks import Part, chunks_of
 from forecasting.models.common_fall import common_falls, falling_now
+from forecasting.models.common_load import CommonLoads, common_past
 from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, view
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, level_breaks
@@ -131,7 +132,10 @@ class TrainedSeasonalProfile:
         if history.grid.slots and horizon.slots:
             chunks = list(chunks_of(calendars, joined(history.grid, horizon)))
             ahead = _Ahead(history.measure, (horizon.start_s - history.grid.end_s) // horizon.step_s, horizon.slots)
-            parts = ((self._only(chunk.rows), Part.of(chunk, history, falls)) for chunk in chunks)
+            common = CommonLoads.of(history, chunks, falls)
+            parts = (
+                (self._only(chunk.rows), Part.of(chunk, history, falls, common.for_chunk(chunk))) for chunk in chunks
+            )
             found = chosen_fan_out().map(partial(_path_and_check, ahead=ahead, quantiles=quantiles), parts)
             for chunk, of_chunk in zip(chunks, found, strict=True):
                 values[chunk.rows] = of_chunk.path
@@ -169,6 +173,7 @@ class TrainedSeasonalProfile:
             self.learnt.shapes,
             first_week=first_day // 7,
             until_now=True,
+            common=common_past(part, per_unit, first_day // 7),
         )
         leads = np.arange(ahead.slots, dtype=np.int64) + ahead.first_lead
         path = centre(seen, self.learnt.correction, series.spread, np.array([slots]), leads)

@@ -19,6 +19,7 @@ from forecasting.load import LoadMatrix
 from forecasting.models.boosted import ResidualRows, learn_boosted
 from forecasting.models.chunks import Chunk, Part, chunks_of
 from forecasting.models.common_fall import CommonFall
+from forecasting.models.common_load import CommonLoads
 from forecasting.models.count_law import shrunk_dispersion
 from forecasting.models.learnt import Learnt, SeriesLearnt
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, at_newest_level
@@ -53,11 +54,12 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar], falls: Sequen
     fan_out, series = chosen_fan_out(), len(history.series)
     chunks = list(chunks_of(calendars, history.grid))
     per_unit = counts_per_unit(history.measure, history.grid.step_s)
+    common = CommonLoads.of(history, chunks, falls)
     breaks, half_width, special, shapes = _habits(fan_out, history, chunks, falls)
 
     def known_parts(every: int = 1) -> Iterator[KnownPart]:
         for chunk, of_chunk in zip(chunks, breaks, strict=True):
-            part = at_newest_level(Part.of(chunk, history, falls), of_chunk, per_unit)
+            part = at_newest_level(Part.of(chunk, history, falls, common.for_chunk(chunk)), of_chunk, per_unit)
             yield KnownPart(part, half_width[chunk.rows], special.rows(chunk.rows)).every(every)
 
     replay = replay_of(_begun(history), history.grid.slots, history.grid.step_s, series)

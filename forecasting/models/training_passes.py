@@ -16,6 +16,7 @@ from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
 from forecasting.models.boosted import MOST_ROWS, ResidualRows
 from forecasting.models.chunks import Part
+from forecasting.models.common_load import common_past
 from forecasting.models.count_law import are_counts, dispersion_sums
 from forecasting.models.features import features_of
 from forecasting.models.learnt import View, centre, view
@@ -92,7 +93,17 @@ class Setting:
         chunk, slots = known.part.chunk, known.part.load.shape[1]
         roots = to_root(known.part.load, self.per_unit)
         first_week = max(0, int(chunk.layout.day[min(self.replay.first, slots - 1)]) // 7 - _WEEKS_BEFORE)
-        seen = view(chunk, roots, known.half_width, known.special, self.shapes, first_week=first_week, until_now=False)
+        common = common_past(known.part, self.per_unit, first_week)
+        seen = view(
+            chunk,
+            roots,
+            known.half_width,
+            known.special,
+            self.shapes,
+            first_week=first_week,
+            until_now=False,
+            common=common,
+        )
         return _after_first_week(roots, chunk.layout.step_s), seen
 
 

@@ -68,6 +68,14 @@ class WeekLayout:
             laid[:, cell[again]] = mean
         return laid.reshape(values.shape[0], self.weeks, self.slots_per_week)
 
+    def by_slot(self, weekly: FloatArray, first_week: int, missing: np.float32) -> FloatArray:
+        """Values (series, weeks from `first_week` on, slots_per_week) at each slot; `missing` before those weeks."""
+        cell = self.cell - first_week * self.slots_per_week
+        kept = cell >= 0
+        values = np.full((weekly.shape[0], cell.size), missing, dtype=np.float32)
+        values[:, kept] = weekly.reshape(weekly.shape[0], -1)[:, cell[kept]]
+        return values
+
 
 @lru_cache(maxsize=32)
 def week_layout(time_zone: str, grid: SlotGrid) -> WeekLayout:

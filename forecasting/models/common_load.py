@@ -1,0 +1,102 @@
+"""What the tenants of one clock have in common, as one more series: weather, a strike of the trains, a match.
+
+A tenant's own last minutes are mostly noise; those of all tenants together are not. So their mean is looked at as a
+series of its own, with a weekly profile of its own, and how far it lies off tells every tenant something of what
+comes. It is a mean of roots, so that no large tenant decides, and by what each usually has, so that who comes or goes
+moves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from forecasting.load import LoadMatrix
+from forecasting.models.chunks import Chunk, Part
+from forecasting.models.common_fall import CommonFall
+from forecasting.models.level_breaks import level_breaks
+from forecasting.models.recent import Past, past_of
+from forecasting.models.scale import ZERO, counts_per_unit, to_counts, to_root
+from forecasting.models.special_days import without_special_days
+from forecasting.models.week_layout import Float64Array, FloatArray, WeekLayout
+from forecasting.models.weekly_profile import learn_profile
+
+_FEWEST = 16
+"""Of fewer series the mean is too much of each of them."""
+_LOOKED_AT = 256
+"""Of so many the mean has a sixteenth of one's noise: more would cost a refresh and tell no more."""
+_LEAST_TYPICAL = 0.05
+"""A tenant whose typical root lies nearer to that of no call at all has nothing to say."""
+
+
+_Clock = tuple[WeekLayout, str | None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CommonLoads:
+    """By time zone and country: the load of a typical series, (slots,), NaN where nobody was observed."""
+
+    loads: dict[_Clock, FloatArray]
+
+    @classmethod
+    def of(cls, history: LoadMatrix, chunks: Sequence[Chunk], falls: Sequence[CommonFall]) -> CommonLoads:
+        """Of a sample of the series of all chunks, without falls common to many, each at its newest level."""
+        alike: dict[_Clock, list[Chunk]] = {}
+        for chunk in chunks:
+            alike.setdefault((chunk.layout, chunk.country), []).append(chunk)
+        loads = {}
+        for clock, members in alike.items():
+            series = sum(chunk.rows.size for chunk in members)
+            if series >= _FEWEST:
+                every = -(-series // _LOOKED_AT)
+                loads[clock] = _typical_load([chunk.every(every) for chunk in members], history, falls)
+        return cls(loads)
+
+    def for_chunk(self, chunk: Chunk) -> FloatArray | None:
+        """The common load of the chunk's series; None where they are too few."""
+        return self.loads.get((chunk.layout, chunk.country))
+
+
+def _typical_load(chunks: Sequence[Chunk], history: LoadMatrix, falls: Sequence[CommonFall]) -> FloatArray:
+    per_unit = counts_per_unit(history.measure, history.grid.step_s)
+    total, usual = np.zeros((2, history.grid.slots))
+    typical: list[Float64Array] = []
+    for chunk in chunks:
+        load = Part.of(chunk, history, falls).load
+        # Who has left for good, or doubled, says so of nobody else.
+        load = level_breaks(chunk, load, per_unit).taken_out(load)
+        roots = to_root(load, per_unit) - np.float32(ZERO)
+        known = ~np.isnan(roots)
+        roots[~known] = 0.0
+        size = roots.sum(axis=1, dtype=np.float64) / np.maximum(known.sum(axis=1), 1)
+        said = size >= _LEAST_TYPICAL
+        total += roots[said].sum(axis=0, dtype=np.float64)
+        usual += size[said] @ known[said]
+        typical.append(size[said])
+    sizes = np.concatenate(typical)
+    with np.errstate(invalid="ignore"):
+        root = np.where(usual > 0, ZERO + (sizes.mean() if sizes.size else 0.0) * total / usual, np.nan)
+    counts: FloatArray = np.where(np.isnan(root), np.float32(np.nan), to_counts(np.nan_to_num(root).astype(np.float32)))
+    return counts / np.float32(per_unit)
+
+
+def common_past(part: Part, per_unit: float, first_week: int) -> Past | None:
+    """Profile and deviations of the part's common load, as of one series; None without it."""
+    if part.common is None:
+        return None
+    chunk = _of_one(part.chunk)
+    layout = chunk.layout
+    roots = to_root(part.common[None], per_unit)
+    ordinary = without_special_days(layout.weekly(roots), chunk.kinds)
+    profile = learn_profile(ordinary, chunk.weekend, np.zeros(1, dtype=np.int64), first_week=first_week)
+    base = layout.by_slot(profile.level, first_week, np.float32(np.nan))
+    return past_of(layout, profile, chunk.weekend, roots, base, (chunk.kinds > 0)[:, layout.day])
+
+
+def _of_one(chunk: Chunk) -> Chunk:
+    """The chunk as of one series, whose special days are those of all."""
+    return replace(
+        chunk, rows=chunk.rows[:1], kinds=chunk.kinds.min(axis=0, keepdims=True), which=chunk.which[:1], likes=()
+    )
