@@ -19,7 +19,7 @@ YEAR_WEEKS = 52
 FIRST_ORIGIN = 4
 """Measured weeks that an origin must have behind it."""
 _TESTED_WEEKS = 13
-_FEWEST_ORIGINS = 8
+_FEWEST_ORIGINS = 6
 """In each half of the origins, for a trend to be believed."""
 _CLEARLY = 0.9
 """A trend's error must lie below that share of the error without."""

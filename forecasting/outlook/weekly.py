@@ -119,6 +119,7 @@ def _paths(
 ) -> Float32Array:
     """Lines (series, weeks, quantiles) in the load's unit, of series with so many `measured` weeks (series,)."""
     deviations = np.stack([_deviations(quantiles, weeks) for weeks in measured.tolist()])
+    # What shrinks ends at no load, and its upper lines stay as far above that as errors were.
     drawn = np.maximum(expected, ZERO)[:, :, None] + spread[:, :, None] * deviations[:, None]
     lines: Float32Array = to_counts(drawn.astype(np.float32)) / np.float32(per_unit)
     return lines

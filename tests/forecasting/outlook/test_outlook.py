@@ -78,7 +78,25 @@ def test_steady_growth_is_carried_on():
     assert np.mean(gained) < 0.75
 
 
-def test_a_level_that_only_wanders_has_no_trend():
+@pytest.mark.parametrize("seed", range(4))
+def test_growth_that_has_ended_is_not_carried_on(seed):
+    history = _growing(40, 0.0, seed)
+    history.values[:] *= 1.02 ** np.minimum(np.repeat(np.arange(40), WEEK), 20)
+    assert _outlook(history).growth[0] == 0
+
+
+def test_growth_fades_faster_before_a_year_has_borne_it_out():
+    def kept(weeks):
+        grid = days_before("2026-06-08", 7 * weeks)
+        calls = office_rates(grid) * 1.01 ** np.repeat(np.arange(weeks), WEEK)
+        roots = np.sqrt(_outlook(matrix(grid, calls.astype(np.float32)[None])).mean[0, :, 0] + 0.375)
+        return float(np.mean(np.diff(roots)[1:] / np.diff(roots)[:-1]))
+
+    assert kept(40) == pytest.approx(0.95, abs=0.002)
+    assert kept(60) == pytest.approx(0.98, abs=0.002)
+
+
+def test_a_level_that_only_strays_has_no_trend():
     outlooks = [_outlook(_growing(40, 0.0, seed)) for seed in range(6)]
     assert [float(outlook.growth[0]) for outlook in outlooks] == [0.0] * 6
     for outlook in outlooks:
@@ -130,25 +148,27 @@ def test_who_has_been_silent_for_a_month_is_cold():
     assert "none of the newest 4 weeks" in outlook.trust_reasons[0]
 
 
-def test_weeks_that_were_not_seen_widen_the_lines_and_leave_the_level():
-    history = _growing(30, 0.0, 1, noise=0.08)
-    whole = _outlook(history)
-    history.values[0, -3 * WEEK :] = np.nan
-    outlook = _outlook(history)
-    np.testing.assert_allclose(outlook.mean[0, :, 0], whole.mean[0, :, 0], rtol=0.15)
-    beside = [lines.mean[0, 0, 4] / lines.mean[0, 0, 0] for lines in (whole, outlook)]
-    assert beside[1] > beside[0]
+def _wandering(weeks, seed=1):
+    grid = days_before("2026-06-08", 7 * weeks)
+    level = np.exp(np.cumsum(np.random.default_rng(seed).normal(0, 0.04, weeks)))
+    return matrix(grid, (office_rates(grid) * np.repeat(level, WEEK)).astype(np.float32)[None])
 
 
 def test_the_lines_of_a_level_that_wanders_widen_with_the_weeks_ahead():
-    grid = days_before("2026-06-08", 7 * 40)
-    level = np.exp(np.cumsum(np.random.default_rng(1).normal(0, 0.04, 40)))
-    history = matrix(grid, (office_rates(grid) * np.repeat(level, WEEK)).astype(np.float32)[None])
-    lines = _outlook(history, 26).mean[0]
+    lines = _outlook(_wandering(40), 26).mean[0]
     width = lines[:, 4] - lines[:, 0]
     assert (np.diff(width) >= 0).all()
     assert width[12] > 1.5 * width[0]
     assert width[25] > 1.2 * width[12]
+
+
+def test_weeks_that_were_not_seen_widen_the_lines_and_leave_the_level():
+    history = _wandering(40)
+    history.values[0, -3 * WEEK :] = np.nan
+    before = matrix(SlotGrid(history.grid.start_s, HOUR_S, 37 * WEEK), history.values[:, : 37 * WEEK].copy())
+    outlook, known = _outlook(history), _outlook(before, 16)
+    assert outlook.first_day == known.first_day + 21
+    np.testing.assert_allclose(outlook.mean[0], known.mean[0, 3:], rtol=1e-3)
 
 
 def test_a_week_is_told_alike_however_many_are_asked_for():
