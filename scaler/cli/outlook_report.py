@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from forecasting.civil_time import EPOCH
 from forecasting.forecast import Trust
@@ -97,10 +97,12 @@ def _print_weeks(console: Console, outlook: Outlook, row: int) -> None:
     # The busy hour is what is ordered for: of the mean two lines are enough, and --json has all.
     few = [outlook.quantiles.index(quantile) for quantile in _SHOWN]
     lines = [f"{quantile:.0%}" for quantile in outlook.quantiles]
-    table = Table("week from", *(f"mean {lines[place]}" for place in few), *(f"busy hour {line}" for line in lines))
+    # A date that is cut off tells no week, whatever the width.
+    week_from = Column("week from", no_wrap=True)
+    table = Table(week_from, *(f"mean {lines[place]}" for place in few), *(f"busy hour {line}" for line in lines))
     for week, monday in enumerate(mondays(outlook.first_day, outlook.mean.shape[1])):
         levels = (*outlook.mean[row, week, few], *outlook.busy_hour[row, week])
-        table.add_row(monday, *(f"{level:.1f}" for level in levels))
+        table.add_row(monday, *(_load(float(level)) for level in levels))
     console.print(table)
 
 
@@ -113,10 +115,15 @@ def _overview_row(outlook: Outlook, row: int) -> list[str]:
     cells = [escape(outlook.series[row]), outlook.trust[row].value]
     for levels in (outlook.past.mean[row], outlook.past.busy_hour[row]):
         known = levels[~np.isnan(levels)]
-        cells.append(f"{known[-1]:.1f}" if known.size else "")
+        cells.append(_load(float(known[-1])) if known.size else "")
     if outlook.trust[row] is Trust.COLD:
         return cells
     places = [outlook.quantiles.index(quantile) for quantile in _SHOWN]
-    cells += [f"{lines[row, -1, place]:.1f}" for lines in (outlook.mean, outlook.busy_hour) for place in places]
+    cells += [_load(float(lines[row, -1, place])) for lines in (outlook.mean, outlook.busy_hour) for place in places]
     growth = float(outlook.growth[row])
     return [*cells, f"{growth:+.2%}" if growth else "none"]
+
+
+def _load(load: float) -> str:
+    """A load as a table has room for."""
+    return f"{load:.1f}" if load < 1000 else f"{load:,.0f}"

@@ -95,6 +95,15 @@ def test_the_tenants_of_a_fleet_are_shown_by_week_with_their_sum_alone(file):
     assert one.stdout.count("2026-08-31") == 1
 
 
+def test_a_narrow_terminal_cuts_no_week_and_no_load_off(tmp_path):
+    grid = days_before("2026-06-08", 70)
+    path = _write(tmp_path / "load.parquet", matrix(grid, np.full((1, grid.slots), 12_000, np.float32)))
+    ran = CliRunner().invoke(app, ["outlook", "--history", str(path)], env={"COLUMNS": "80"})
+    assert "2026-08-31" in ran.stdout
+    assert "12,000" in ran.stdout
+    assert "…" not in ran.stdout
+
+
 def test_a_tenant_of_the_sums_name_is_not_the_sum(tmp_path):
     grid = days_before("2026-06-08", 70)
     history = matrix(grid, np.full((2, grid.slots), 10, np.float32))
