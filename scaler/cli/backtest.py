@@ -16,7 +16,6 @@ from forecasting.peers import FLOOR, HEAVY, PEERS
 from forecasting.sources.settings import FileKind
 from scaler.cli.backtest_chart import BacktestChart
 from scaler.cli.backtest_report import backtest_document, print_tables
-from scaler.cli.exit_codes import ExitCode
 from scaler.cli.history_file import (
     Country,
     DurationColumn,
@@ -31,7 +30,7 @@ from scaler.cli.history_file import (
     ValueColumn,
     seconds,
 )
-from scaler.cli.output import ends_well, fail, not_found, notice, print_json, result
+from scaler.cli.output import ends_well, not_found, notice, print_json, result, write_chart
 
 FROM_CALLS = "from-calls"
 """The model that only a file of calls has."""
@@ -121,14 +120,7 @@ def backtest(
     else:
         print_tables(result, outcome, tz)
     if chart is not None:
-        try:
-            chart.write_text(picture.page(outcome), encoding="utf-8")
-        except OSError as error:
-            fail(
-                f"--chart: {chart} cannot be written ({error.strerror}); name a file in a directory of yours",
-                ExitCode.FAILED,
-            )
-        notice.print(f"The chart is in {chart}", markup=False, soft_wrap=True)
+        write_chart(chart, picture.page(outcome))
 
 
 def _progress_bar() -> Progress:

@@ -12,6 +12,7 @@ from scaler.cli.backtest import backtest
 from scaler.cli.demo import demo
 from scaler.cli.explain import explain
 from scaler.cli.forecast import forecast
+from scaler.cli.outlook import outlook
 from scaler.cli.retirement_adopting import adopt, leave
 from scaler.cli.retirement_evidence import evidence
 from scaler.cli.retirement_freezes import freeze, thaw
@@ -44,6 +45,7 @@ def _calltide(
 app.command()(serve)
 app.command()(demo)
 app.command()(forecast)
+app.command()(outlook)
 app.command()(backtest)
 app.command()(explain)
 for command in (drain, recall, freeze, thaw, adopt, leave, evidence):

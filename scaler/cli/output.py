@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
+from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 import typer
@@ -33,6 +34,18 @@ def fail(message: str, code: ExitCode) -> NoReturn:
     """Say what is wrong on standard error and end."""
     notice.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def write_chart(page: Path, text: str) -> None:
+    """Write what `--chart` asked for, and say where it is; the command ends where that cannot be done."""
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        fail(
+            f"--chart: {page} cannot be written ({error.strerror}); name a file in a directory of yours",
+            ExitCode.FAILED,
+        )
+    notice.print(f"The chart is in {page}", markup=False, soft_wrap=True)
 
 
 def not_found(kind: str, name: str, known: list[str]) -> NoReturn:
