@@ -25,8 +25,8 @@ from forecasting.models.weekly_profile import learn_profile
 
 _FEWEST = 16
 """Of fewer series the mean is too much of each of them."""
-_LOOKED_AT = 256
-"""Of so many the mean has a sixteenth of one's noise: more would cost a refresh and tell no more."""
+_LOOKED_AT = 128
+"""Of so many the mean has an eleventh of one's noise: more would cost every refresh and tell little more."""
 _LEAST_TYPICAL = 0.05
 """A tenant whose typical root lies nearer to that of no call at all has nothing to say."""
 

@@ -25,7 +25,7 @@ _RESTLESS = np.float32(3.0)
 """Typical residuals that a day lies off on average, and more, are no guide to other days."""
 _RETURNS = 0.25
 """How likely a fall far below what is usual is over in any slot ahead: an outage, a storm, a trunk that failed."""
-_KNOTS = 64
+_KNOTS = 48
 """Leads at which trees are asked: their answers change slowly along a path, and each costs a walk through them all."""
 
 

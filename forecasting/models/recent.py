@@ -51,7 +51,10 @@ class Running:
 def _running_total(values: FloatArray, missing: BoolArray) -> Float64Array:
     total = np.zeros((values.shape[0], values.shape[1] + 1))
     # Widened first and added up in place: a sum that widens as it goes does so through a buffer, at twice the cost.
-    np.copyto(total[:, 1:], values, where=~missing)
+    if missing.any():
+        np.copyto(total[:, 1:], values, where=~missing)
+    else:
+        total[:, 1:] = values
     return np.cumsum(total, axis=1, out=total)
 
 
@@ -103,10 +106,6 @@ def past_of(
     if special[:, kept].any():
         off[special[:, kept]] = np.nan
         ordinary = Running.of(off, first)
-    known = ~np.isnan(roots)
-    typical = np.where(known, roots, np.float32(0.0)).sum(axis=1, keepdims=True) / np.maximum(
-        known.sum(axis=1, keepdims=True), 1
-    )
     return Past(
         layout,
         profile,
@@ -117,9 +116,22 @@ def past_of(
         ordinary,
         ordinary.alike(np.abs(off), np.isnan(off)),
         level,
-        typical.astype(np.float32),
+        _mean(roots),
         common,
     )
+
+
+def _mean(roots: FloatArray) -> FloatArray:
+    """Of the roots (series, slots) that are known, 0 without any: (series, 1)."""
+    missing = np.isnan(roots)
+    if not missing.any():
+        # Nothing to leave out: mostly so, and half the work.
+        whole: FloatArray = roots.mean(axis=1, keepdims=True)
+        return whole
+    count = roots.shape[1] - missing.sum(axis=1, keepdims=True)
+    total = np.where(missing, np.float32(0.0), roots).sum(axis=1, keepdims=True)
+    mean: FloatArray = (total / np.maximum(count, 1)).astype(np.float32)
+    return mean
 
 
 def mean_before(running: Running, origins: Int64Array, window_s: int, step_s: int) -> FloatArray:

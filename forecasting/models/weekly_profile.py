@@ -7,6 +7,7 @@ origin can be read off afterwards without fitting again: residuals against it ar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,48 +49,57 @@ def learn_profile(
     ordinary: FloatArray, weekend: tuple[int, ...], half_widths: Int64Array, *, first_week: int
 ) -> WeeklyProfile:
     """Learn from roots (series, weeks, slots_per_week) with special days already NaN; `half_widths` (series,) slots."""
-    level, newer, older = (
-        _level(ordinary, half_widths, first_week, fade) for fade in (WEEKLY_FADE, _NEWER_FADE, _OLDER_FADE)
-    )
+    memories = _weekly_sums(ordinary, first_week, (WEEKLY_FADE, _NEWER_FADE, _OLDER_FADE))
+    level, newer, older = (_smoothed_levels(*memory, half_widths) for memory in memories)
     newer -= level
     older -= level
     return WeeklyProfile(first_week, level, newer, older, _daily_profiles(ordinary, weekend, first_week))
 
 
-def _level(ordinary: FloatArray, half_widths: Int64Array, first_week: int, fade: np.float32) -> FloatArray:
-    """The smoothed mean of the weeks before, by a memory that fades so: (series, weeks, slots_per_week)."""
-    total, weight = weekly_sums(ordinary, first_week, fade)
+def _smoothed_levels(sums: FloatArray, weights: FloatArray, half_widths: Int64Array) -> FloatArray:
+    """The mean of sums and weights, (series, weeks, slots_per_week) each, smoothed as each series has chosen."""
+    level = np.empty_like(sums)
     for width in np.unique(half_widths):
         rows = np.flatnonzero(half_widths == width)
-        total[rows] = smoothed_mean(total[rows], weight[rows], int(width))
-    return total
+        level[rows] = smoothed_mean(sums[rows], weights[rows], int(width))
+    return level
 
 
-def weekly_sums(ordinary: FloatArray, first_week: int, fade: np.float32 = WEEKLY_FADE) -> tuple[FloatArray, FloatArray]:
+def weekly_sums(ordinary: FloatArray, first_week: int) -> tuple[FloatArray, FloatArray]:
     """Weighted sums and weights of each cell over the weeks before, for the weeks from `first_week` on."""
-    series, weeks, cells = ordinary.shape
-    sums = np.empty((series, weeks - first_week, cells), dtype=np.float32)
-    weights = np.empty_like(sums)
-    total, weight = np.zeros((2, series, cells), dtype=np.float32)
-    for week in range(weeks):
-        if week >= first_week:
-            sums[:, week - first_week], weights[:, week - first_week] = total, weight
-        if week < weeks - 1:
-            _fade_and_add(total, weight, ordinary[:, week], ~np.isnan(ordinary[:, week]), fade)
+    ((sums, weights),) = _weekly_sums(ordinary, first_week, (WEEKLY_FADE,))
     return sums, weights
 
 
-def _fade_and_add(total: FloatArray, weight: FloatArray, seen: FloatArray, known: BoolArray, fade: np.float32) -> None:
-    """Let a sum and its weight fade and add what was seen where it is known, in place. All of one shape."""
-    total *= fade
-    weight *= fade
+def _weekly_sums(
+    ordinary: FloatArray, first_week: int, fades: Sequence[np.float32]
+) -> list[tuple[FloatArray, FloatArray]]:
+    """The same for several memories, which see each week once."""
+    series, weeks, cells = ordinary.shape
+    kept = [np.empty((2, series, weeks - first_week, cells), dtype=np.float32) for _ in fades]
+    memories = [np.zeros((2, series, cells), dtype=np.float32) for _ in fades]
+    for week in range(weeks):
+        if week >= first_week:
+            for sums, memory in zip(kept, memories, strict=True):
+                sums[:, :, week - first_week] = memory
+        if week < weeks - 1:
+            _fade_and_add(memories, ordinary[:, week], fades)
+    return [(sums[0], sums[1]) for sums in kept]
+
+
+def _fade_and_add(memories: Sequence[FloatArray], seen: FloatArray, fades: Sequence[np.float32]) -> None:
+    """Let memories (2: sum and weight, *seen.shape) fade, and add what was seen where it is not NaN, in place."""
+    known = ~np.isnan(seen)
     # Adding by a mask is several times slower than adding, and mostly nothing or everything was seen.
-    if known.all():
-        total += seen
-        weight += np.float32(1.0)
-    elif known.any():
-        total += np.where(known, seen, np.float32(0.0))
-        weight += known
+    weight: np.float32 | BoolArray = np.float32(1.0) if known.all() else known
+    some = bool(known.any())
+    if some and weight is known:
+        seen = np.where(known, seen, np.float32(0.0))
+    for memory, fade in zip(memories, fades, strict=True):
+        memory *= fade
+        if some:
+            memory[0] += seen
+            memory[1] += weight
 
 
 def smoothed_mean(sums: FloatArray, weights: FloatArray, half_width: int) -> FloatArray:
@@ -150,17 +160,16 @@ def _daily_profiles(ordinary: FloatArray, weekend: tuple[int, ...], first_week: 
     slots = cells // 7
     days = ordinary.reshape(series, weeks * 7, slots)
     profiles = np.empty((series, (weeks - first_week) * 7, 2, slots), dtype=np.float32)
-    total, weight = np.zeros((2, series, 2, slots), dtype=np.float32)
+    groups = np.zeros((2, 2, series, slots), dtype=np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
         for day in range(weeks * 7):
             if day >= first_week * 7:
-                np.divide(total, weight, out=profiles[:, day - first_week * 7])
+                np.divide(groups[:, 0], groups[:, 1], out=profiles[:, day - first_week * 7].swapaxes(0, 1))
             group = int(day % 7 in weekend)
             seen = days[:, day]
-            known = ~np.isnan(seen)
             # A day on which nothing was seen lets nothing fade.
-            if known.any():
-                _fade_and_add(total[:, group], weight[:, group], seen, known, DAILY_FADE)
+            if not np.isnan(seen).all():
+                _fade_and_add([groups[group]], seen, [DAILY_FADE])
     return profiles
 
 
