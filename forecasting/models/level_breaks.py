@@ -5,9 +5,9 @@ looked for directly: blocks of six local hours are compared with the same blocks
 newest run of them all lie far off by much the same factor, everything before the run is multiplied by it. What follows
 then learns from one history at one level.
 
-More load than usual is believed after a day: too many pods for some days hang up on nobody. Less is believed after two,
-since a holiday in no calendar, a strike or an outage ends as suddenly as it began, and the morning after must not meet
-half a fleet. Until then the regression on recent deviations follows as far as it has learnt to.
+More load than usual is believed after a day: too many pods for some days hang up on nobody. Less is believed after a day
+and a half, since a holiday in no calendar, a strike or an outage ends as suddenly as it began, and the morning after
+must not meet half a fleet. Until then the regression on recent deviations follows as far as it has learnt to.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _BLOCKS_PER_WEEK = 28
 """Four a day."""
 _WEEKS_COMPARED = 5
 _FEWEST_WEEKS = 2
-_UP_AFTER, _DOWN_AFTER = 4, 8
+_UP_AFTER, _DOWN_AFTER = 4, 6
 """Blocks that a change must have lasted to be believed. Closed hours do not count."""
 _RUNS = ((_UP_AFTER, 1.0), (_DOWN_AFTER, -1.0))
 _ROUNDING = 1e-9

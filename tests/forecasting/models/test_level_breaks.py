@@ -84,6 +84,17 @@ def test_a_day_off_that_no_calendar_knows_is_no_break() -> None:
     assert breaks_of(office_weeks({day: 0.3}, calendar_days=day + 1)).series.size == 0
 
 
+@pytest.mark.parametrize(("hours", "believed"), [(30, False), (36, True)])
+def test_less_is_believed_when_it_has_outlasted_the_morning_after(hours: int, believed: bool) -> None:
+    history = office_weeks(calendar_days=WEEKS * 7 - 2)
+    fallen = history.values.copy()
+    until = (WEEKS * 7 - 4) * DAY + hours * 2
+    fallen[:, (WEEKS * 7 - 4) * DAY :] = np.round(fallen[:, (WEEKS * 7 - 4) * DAY :] * 0.3)
+    grid = SlotGrid(MONDAY_S, STEP_S, until)
+    known = LoadMatrix(history.measure, history.series, grid, fallen[:, :until])
+    assert (breaks_of(known).series.size == SERIES) == believed
+
+
 def test_quiet_days_around_a_holiday_are_no_break() -> None:
     monday = WEEKS * 7 - 4
     history = office_weeks({monday - 3: 0.4, monday + 1: 2.5})
