@@ -107,7 +107,7 @@ class QuantileForecast:
             raise ForecastInputError(
                 f"quantile {wrong:g} lies outside the forecast's {self.quantiles[0]} … {farthest}: ask for one inside"
             )
-        return at_quantile(paths, self.quantiles, quantile)
+        return at_quantile(paths, self.quantiles, quantile, self.window_levels.tail if self.window_levels else 1.0)
 
 
 class Forecaster(Protocol):

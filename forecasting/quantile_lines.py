@@ -1,8 +1,8 @@
 """Lines between and beyond the quantiles that a forecast carries.
 
 Inside, a line lies straight between its two neighbours. Beyond the last one it goes on as those last two would if
-roots of load were normal: the largest load of an hour asks for a slot's 99.9 % line, and carrying that line for every
-slot of every series would cost memory for the few that are read.
+roots of load were normal, or so many times further as past errors have: the largest load of an hour asks for a slot's
+99.9 % line, and carrying that line for every slot of every series would cost memory for the few that are read.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def in_order(lines: Float32Array) -> Float32Array:
 
 
 def at_quantile(
-    values: Float32Array, quantiles: tuple[float, ...], wanted: float | npt.NDArray[np.float64]
+    values: Float32Array, quantiles: tuple[float, ...], wanted: float | npt.NDArray[np.float64], tail: float = 1.0
 ) -> Float32Array:
     """The lines at the quantiles wanted, shape (slots,).
 
     `values` (slots, quantiles) are loads at the rising `quantiles`; `wanted`, one or one for each slot (slots,), is not
     below the first of them. Beyond the last, the square root of load goes on in proportion to the normal law's
-    deviations, whatever the load's unit; where there is only one, that is all that is known.
+    deviations, whatever the load's unit, `tail` times as far; where there is only one, that is all that is known.
     """
     if len(quantiles) == 1:
         return values[:, 0]
@@ -52,7 +52,7 @@ def at_quantile(
     beyond = asked > carried[-1]
     if beyond.any():
         near, far = _deviations(carried[-2:])
-        further = ((_deviations(asked[beyond]) - far) / (far - near)).astype(np.float32)
+        further = (tail * (_deviations(asked[beyond]) - far) / (far - near)).astype(np.float32)
         inner, outer = np.sqrt(values[beyond, -2]), np.sqrt(values[beyond, -1])
         lines[beyond] = np.minimum(outer + further * (outer - inner), _LARGEST_ROOT) ** 2
     return lines

@@ -14,6 +14,7 @@ Float64Array = npt.NDArray[np.float64]
 
 _FIRST_SLOT_S = 900
 _FIRST_HOUR_S = 3600
+_SERIES_AT_ONCE = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,12 @@ class ScoreSums:
 
         `ends_s` (slots,) is when each slot ends, seconds after the origin. A slot where either is NaN is left out.
         """
+        # Some series at a time: in double precision, thousands of paths are as large as all the rest.
+        for start in range(0, self.series, _SERIES_AT_ONCE):
+            rows = slice(start, start + _SERIES_AT_ONCE)
+            self._add(rows, actual[rows], forecast[rows], ends_s)
+
+    def _add(self, rows: slice, actual: Float32Array, forecast: Float32Array, ends_s: Int64Array) -> None:
         known = ~(np.isnan(actual) | np.isnan(forecast).any(axis=2))
         load = np.where(known, actual, 0).astype(np.float64)
         paths = np.where(known[..., None], forecast, 0).astype(np.float64)
@@ -68,11 +75,11 @@ class ScoreSums:
             # A slot may be longer than that.
             near[0] |= not near.any()
             sums += [load[:, near].sum(axis=1), np.abs(error[:, near]).sum(axis=1)]
-        self._sums += np.stack(sums)
+        self._sums[:, rows] += np.stack(sums)
         for index, quantile in enumerate(self.quantiles):
             short = load - paths[..., index]
-            self._losses[:, index] += np.maximum(quantile * short, (quantile - 1) * short).sum(axis=1)
-            self._covered[:, index] += (known & (short <= 0)).sum(axis=1)
+            self._losses[rows, index] += np.maximum(quantile * short, (quantile - 1) * short).sum(axis=1)
+            self._covered[rows, index] += (known & (short <= 0)).sum(axis=1)
 
     def without(self, part: ScoreSums) -> ScoreSums:
         """What is left when a part of what was added is taken away: two parts of a test from the sums of one."""

@@ -26,7 +26,8 @@ class WindowLevels:
     `counts_for` (loads, windows, quantiles): the largest load of a window stays under the largest of the lines at
     1 - (1 - quantile) / n in a share `quantile` of windows. `loads` (loads,) are the loads of a slot for which this was
     learnt, `windows` (windows,) lengths in slots from 1 on, `quantiles` (quantiles,); all rising. A window of one slot
-    counts for one, none for more slots than it has.
+    counts for one, none for more slots than it has. `tail` says how far beyond the last line of a forecast the further
+    ones lie, beside those of a normal root of load: bursts go further.
 
     Source: n is a window's length times its extremal index, Leadbetter, "Extremes and local dependence in stationary
     sequences", Zeitschrift für Wahrscheinlichkeitstheorie 65 (1983); that n is at most the length is Bonferroni's
@@ -38,6 +39,7 @@ class WindowLevels:
     windows: Int64Array
     quantiles: Float64Array
     counts_for: Float64Array
+    tail: float = 1.0
 
     def level(self, quantile: float, window_s: float, load: npt.ArrayLike) -> Float64Array:
         """The quantile of a slot's load whose line answers for a window's largest load. Shape of `load`.

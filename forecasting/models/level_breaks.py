@@ -5,7 +5,7 @@ looked for directly: blocks of six local hours are compared with the same blocks
 newest run of them all lie far off by much the same factor, everything before the run is multiplied by it. What follows
 then learns from one history at one level.
 
-More load than usual is believed after a day: too many pods for some days hang up on nobody. Less is believed after a day
+More load than usual is believed after a day: too many pods for some days hang up on nobody. Less is believed after one
 and a half, since a holiday in no calendar, a strike or an outage ends as suddenly as it began, and the morning after
 must not meet half a fleet. Until then the regression on recent deviations follows as far as it has learnt to.
 """

@@ -63,7 +63,10 @@ class SeasonalProfile:
         model = TrainedSeasonalProfile(self.name, train(history, calendars, falls))
         windows = past_windows(history, calendars, model.learnt, model.plain_lines, falls)
         per_unit = counts_per_unit(history.measure, history.grid.step_s)
-        return replace(model, window_levels=learn_window_levels(windows, history.grid.step_s, per_unit))
+        return replace(
+            model,
+            window_levels=learn_window_levels(windows, history.grid.step_s, per_unit, model.learnt.residuals.tail()),
+        )
 
     def forecast(
         self,

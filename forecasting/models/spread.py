@@ -27,6 +27,7 @@ _PRIOR_SHARE = np.float32(0.1)
 _MOST = 0.9
 _TAMED = np.float32(1.5)
 """A residual counts for no more than so many times the size that nine in ten stay below: 2.5 normal deviations."""
+_LONGEST_TAIL = 3.0
 _BIN = 0.01
 _BINS = 2400
 _ENOUGH = 400.0
@@ -89,6 +90,17 @@ class ResidualLaw:
         lines = np.maximum.accumulate(between_levels(self.table, LEVELS, wanted), axis=-1)
         scaled: FloatArray = lines[HORIZON_GROUPS[horizon], level]
         return scaled
+
+    def tail(self) -> float:
+        """How far the 99.9 % line lies beyond the 99 % line, beside where a normal law would draw it by the 95 % line.
+
+        Of the hours ahead and of loads that the count law leaves alone; never nearer, and no further than can be told.
+        """
+        normal = NormalDist()
+        usual = (normal.inv_cdf(0.999) - normal.inv_cdf(0.99)) / (normal.inv_cdf(0.99) - normal.inv_cdf(0.95))
+        near, far, farthest = (self.table[:2, 2:, LEVELS.index(level)] for level in (0.95, 0.99, 0.999))
+        beside = (farthest - far) / np.maximum(far - near, np.float32(1e-3)) / usual
+        return float(np.clip(np.median(beside), 1.0, _LONGEST_TAIL))
 
 
 def between_levels(table: FloatArray, levels: tuple[float, ...], wanted: tuple[float, ...]) -> FloatArray:

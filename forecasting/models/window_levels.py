@@ -54,32 +54,34 @@ def windows_of(step_s: int) -> Int64Array:
     return np.unique(np.append(doubling[doubling < longest], longest)).astype(np.int64)
 
 
-def learn_window_levels(parts: Iterable[PastWindows], step_s: int, per_unit: float) -> WindowLevels | None:
+def learn_window_levels(
+    parts: Iterable[PastWindows], step_s: int, per_unit: float, tail: float = 1.0
+) -> WindowLevels | None:
     """Learn from past windows, some series at a time; None without a single one that was observed throughout.
 
     Each part has at least as many slots as the longest of `windows_of(step_s)`; `per_unit` is the factor from the
-    load's unit to events per slot. A window of which any slot was not observed teaches nothing: its largest load is
-    not known.
+    load's unit to events per slot, `tail` says how far lines beyond the last lie. A window of which any slot was not
+    observed teaches nothing: its largest load is not known.
     """
     windows = windows_of(step_s)
     counts = np.zeros((_LOADS.size, windows.size, _BINS))
     for part in parts:
-        counts += _counted(part, windows, per_unit)
+        counts += _counted(part, windows, per_unit, tail)
     if not counts.any():
         return None
     pooled = _leaning(counts.sum(axis=0), np.stack([_rule_of_thumb(int(width)) for width in windows]), _PRIOR)
     sizes = _leaning(counts, pooled, np.maximum(_ENOUGH - counts.sum(axis=-1, keepdims=True), 0.0))
-    return WindowLevels(step_s, _LOADS / per_unit, windows, np.array(QUANTILES), _counts_for(sizes, windows))
+    return WindowLevels(step_s, _LOADS / per_unit, windows, np.array(QUANTILES), _counts_for(sizes, windows), tail)
 
 
-def _counted(part: PastWindows, windows: Int64Array, per_unit: float) -> Float64Array:
+def _counted(part: PastWindows, windows: Int64Array, per_unit: float, tail: float) -> Float64Array:
     """The part's windows by size, length and the level that each one's largest load reached: (sizes, windows, bins)."""
     ends = windows - 1
     # The largest of a NaN and a number is NaN, and so is what comes after it.
     largest = np.maximum.accumulate(part.observed, axis=2)[:, :, ends]
-    lines = np.stack([_largest_lines(part.paths, level, ends) for level in _LEVELS], axis=-1)
+    lines = np.stack([_largest_lines(part.paths, level, ends, tail) for level in _LEVELS], axis=-1)
     # The median's largest slot says which windows are alike, as the plan will know it before the load is there.
-    busiest = np.maximum(_largest_lines(part.paths, QUANTILES[0], ends) * np.float32(per_unit), _LOADS[0])
+    busiest = np.maximum(_largest_lines(part.paths, QUANTILES[0], ends, tail) * np.float32(per_unit), _LOADS[0])
     known = np.nonzero(~np.isnan(largest))
     size = np.rint(np.interp(np.log(busiest[known]), np.log(_LOADS), np.arange(_LOADS.size))).astype(np.int64)
     rare = _reached(lines[known], largest[known] - np.float32(_SLACK / per_unit))
@@ -90,9 +92,9 @@ def _counted(part: PastWindows, windows: Int64Array, per_unit: float) -> Float64
     return counted.reshape(_LOADS.size, windows.size, _BINS)
 
 
-def _largest_lines(paths: FloatArray, level: float, ends: Int64Array) -> FloatArray:
+def _largest_lines(paths: FloatArray, level: float, ends: Int64Array, tail: float) -> FloatArray:
     """The largest of the lines at a level from each origin up to each of `ends`: (series, origins, ends)."""
-    lines = at_quantile(paths.reshape(-1, paths.shape[-1]), QUANTILES, level).reshape(paths.shape[:3])
+    lines = at_quantile(paths.reshape(-1, paths.shape[-1]), QUANTILES, level, tail).reshape(paths.shape[:3])
     largest: FloatArray = np.maximum.accumulate(lines, axis=2)[:, :, ends]
     return largest
 

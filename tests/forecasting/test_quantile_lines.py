@@ -48,6 +48,13 @@ def test_beyond_the_last_line_the_root_of_load_goes_on_as_a_normal_variable_woul
         assert found == pytest.approx([normal.inv_cdf(wanted) ** 2], rel=1e-3)
 
 
+def test_where_bursts_go_further_so_do_the_lines_beyond_the_last():
+    values = np.array([[16, 25, 36, 49]], dtype=np.float32)
+    normal, bursts = (np.sqrt(at_quantile(values, (0.5, 0.9, 0.95, 0.99), 0.999, tail)) - 7 for tail in (1.0, 2.0))
+    assert bursts == pytest.approx(2 * normal)
+    assert at_quantile(values, (0.5, 0.9, 0.95, 0.99), 0.99, 2.0) == pytest.approx([49])
+
+
 def test_lines_rise_with_the_quantile_and_a_silent_slot_stays_silent():
     values = np.array([[0, 0, 0, 0], [0, 0, 1, 2], [5, 5, 5, 5], [1e37, 1e37, 1e37, 1e38]], dtype=np.float32)
     lines = np.array([at_quantile(values, (0.5, 0.9, 0.98, 0.99), wanted) for wanted in np.linspace(0.5, 0.999, 60)])
