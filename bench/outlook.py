@@ -31,8 +31,9 @@ from forecasting.forecast import Trust
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure, fleet_sums
 from forecasting.models.common_fall import CommonFall, common_falls, falls_of_sums
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.weekly import FEWEST_WEEKS, weekly_outlook
-from forecasting.outlook.weekly_levels import Float64Array, WeeklyLevels, weekly_levels
+from forecasting.outlook.weekly_levels import WeeklyLevels, weekly_levels
 
 WEEKS_AHEAD = (1, 4, 8)
 _FEWEST_ORIGINS = 6

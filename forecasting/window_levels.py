@@ -27,7 +27,8 @@ class WindowLevels:
     1 - (1 - quantile) / n in a share `quantile` of windows. `loads` (loads,) are the loads of a slot for which this was
     learnt, `windows` (windows,) lengths in slots from 1 on, `quantiles` (quantiles,); all rising. A window of one slot
     counts for one, none for more slots than it has. `tail` says how far beyond the last line of a forecast the further
-    ones lie, beside those of a normal root of load: bursts go further.
+    ones lie, beside those of a normal root of load: bursts go further. It is learnt from busy slots and stretches the
+    lines of quiet ones too, of which the counts know.
 
     Source: n is a window's length times its extremal index, Leadbetter, "Extremes and local dependence in stationary
     sequences", Zeitschrift für Wahrscheinlichkeitstheorie 65 (1983); that n is at most the length is Bonferroni's

@@ -43,10 +43,13 @@ class Chunk:
         """Whether any day of any series, also one to come, may not be ordinary."""
         return self.announced or bool(self.kinds.any())
 
-    def every(self, nth: int) -> Chunk:
-        """The chunk with every nth series only."""
-        likes = tuple((place // nth, day) for place, day in self.likes if place % nth == 0)
-        return replace(self, rows=self.rows[::nth], kinds=self.kinds[::nth], which=self.which[::nth], likes=likes)
+    def every(self, nth: int, first: int = 0) -> Chunk:
+        """The chunk with every nth series only, from the given one on."""
+        likes = tuple(
+            ((place - first) // nth, day) for place, day in self.likes if place >= first and (place - first) % nth == 0
+        )
+        kept = slice(first, None, nth)
+        return replace(self, rows=self.rows[kept], kinds=self.kinds[kept], which=self.which[kept], likes=likes)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,11 +21,10 @@ _COMMON_WINDOWS_S, _COMMON_USUAL_S = (900, 3600, 3 * 3600, _DAY_S), 7 * _DAY_S
 _NEARBY_S = 3600
 VARYING = ("day group", "newer weeks", "older weeks", "yesterday")
 ALIKE = tuple(f"mean {window_s} s" for window_s in _WINDOWS_S)
-SHARES = (
-    *(f"share {window_s} s" for window_s in _SHARE_WINDOWS_S),
-    *(f"common share {window_s} s" for window_s in _COMMON_WINDOWS_S),
-)
-FEATURES = (*VARYING, *ALIKE, *SHARES)
+SHARES = tuple(f"share {window_s} s" for window_s in _SHARE_WINDOWS_S)
+OWN = (*VARYING, *ALIKE, *SHARES)
+COMMON = tuple(f"common share {window_s} s" for window_s in _COMMON_WINDOWS_S)
+FEATURES = (*OWN, *COMMON)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,16 +33,18 @@ class Features:
 
     `base` (series, origins, leads) is the profile. `varying` (series, origins, leads, VARYING) is told slot by slot,
     `alike` (series, origins, ALIKE) is the same at all leads, and of `shares` (series, origins, SHARES) the feature is
-    so much of the profile.
+    so much of the profile. So it is of `common` (1, origins, COMMON), which is that of all series; None where these are
+    too few to have anything in common.
     """
 
     base: FloatArray
     varying: FloatArray
     alike: FloatArray
     shares: FloatArray
+    common: FloatArray | None
 
-    def at(self, cells: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
-        """All features of some cells (series, origin, lead), as (cells, FEATURES)."""
+    def own_at(self, cells: tuple[Int64Array, Int64Array, Int64Array]) -> FloatArray:
+        """What some cells (series, origin, lead) are told by their own past, as (cells, OWN)."""
         series, origin, _ = cells
         parts = (
             self.varying[cells],
@@ -55,7 +56,9 @@ class Features:
     def everywhere(self) -> FloatArray:
         """All features of all cells, (series, origins, leads, FEATURES)."""
         alike = np.broadcast_to(self.alike[:, :, None], (*self.base.shape, len(ALIKE)))
-        shares = self.shares[:, :, None] * self.base[..., None]
+        nothing = np.zeros((1, self.base.shape[1], len(COMMON)), dtype=np.float32)
+        common = np.broadcast_to(nothing if self.common is None else self.common, (*self.base.shape[:2], len(COMMON)))
+        shares = np.concatenate((self.shares, common), axis=-1)[:, :, None] * self.base[..., None]
         return np.concatenate((self.varying, alike, shares), axis=-1)
 
 
@@ -85,7 +88,8 @@ def features_of(past: Past, origins: Int64Array, targets: Int64Array) -> Feature
     varying[..., :3][past.special[:, targets]] = 0.0
     varying[..., 3] = _yesterday(past, origins, targets)
     np.nan_to_num(varying, copy=False, nan=0.0)
-    return Features(base, varying, *_windows(past, origins))
+    common = None if past.common is None else _common_shares(past.common, origins)
+    return Features(base, varying, *_windows(past, origins), common)
 
 
 def _at_cells(weekly: FloatArray, cell: Int64Array) -> FloatArray:
@@ -103,7 +107,6 @@ def _windows(past: Past, origins: Int64Array) -> tuple[FloatArray, FloatArray]:
         for window_s in _WINDOWS_S
     }
     shares = [_share(means[window_s], past, origins, window_s) for window_s in _SHARE_WINDOWS_S]
-    shares += [np.broadcast_to(share, shares[0].shape) for share in _common_shares(past.common, origins)]
     return np.stack([means[window_s] for window_s in _WINDOWS_S], axis=-1), np.stack(shares, axis=-1)
 
 
@@ -114,20 +117,18 @@ def _share(mean: FloatArray, past: Past, origins: Int64Array, window_s: int) -> 
     return share
 
 
-def _common_shares(common: Past | None, origins: Int64Array) -> list[FloatArray]:
-    """How much more is in common than in the week before: (1, origins) for each window.
+def _common_shares(common: Past, origins: Int64Array) -> FloatArray:
+    """How much more is in common than in the week before: (1, origins, COMMON).
 
     What has lasted for a week is in each tenant's own deviations, and may be of some of them only.
     """
-    if common is None:
-        return [np.zeros((1, origins.size), dtype=np.float32)] * len(_COMMON_WINDOWS_S)
     step_s = common.layout.step_s
 
     def share(window_s: int) -> FloatArray:
         return _share(mean_before(common.ordinary_deviation, origins, window_s, step_s), common, origins, window_s)
 
     usual = share(_COMMON_USUAL_S)
-    return [share(window_s) - usual for window_s in _COMMON_WINDOWS_S]
+    return np.stack([share(window_s) - usual for window_s in _COMMON_WINDOWS_S], axis=-1)
 
 
 def _yesterday(past: Past, origins: Int64Array, targets: Int64Array) -> FloatArray:

@@ -127,6 +127,8 @@ class Centre:
 
     `features` with the profile, `hour` and `weekday`, each (origins, leads), `leads_s` (leads,), and `unrest` (series,
     origins, windows), how far off the profile the last hours and days were whichever way, are what trees read besides.
+    `lowered` (series, origins, leads) is how far the root lies below what each series' own past says, None where
+    nothing is in common.
     """
 
     root: FloatArray
@@ -137,6 +139,7 @@ class Centre:
     weekday: Int64Array
     leads_s: Int64Array
     unrest: FloatArray
+    lowered: FloatArray | None
 
     @property
     def base(self) -> FloatArray:
@@ -167,8 +170,21 @@ class Centre:
         # The same array all the way: it has as many cells as there are slots and quantiles.
         scaled *= self.spread[..., None]
         scaled += self.root[..., None]
+        self._not_lowered_by_others(scaled, wanted)
         self._may_return(scaled, residuals, wanted)
         return scaled
+
+    def safe_root(self) -> FloatArray:
+        """The root that upper lines are drawn about, (series, origins, leads): not lowered by what befell others."""
+        return self.root if self.lowered is None else self.root + self.lowered
+
+    def _not_lowered_by_others(self, lines: FloatArray, wanted: tuple[float, ...]) -> None:
+        """Keep upper lines (series, origins, leads, wanted) no lower than each series' own past would draw them.
+
+        What lowers the mean of all may be a storm, or the failed trunk of some: nobody else may be sized by that.
+        """
+        if self.lowered is not None:
+            lines[..., upper_of(wanted)] += self.lowered[..., None]
 
     def _may_return(self, lines: FloatArray, residuals: ResidualLaw, wanted: tuple[float, ...]) -> None:
         """Raise upper lines (series, origins, leads, wanted) where a day lay far below its ways: it may be over.
@@ -176,7 +192,7 @@ class Centre:
         With a chance of `_RETURNS` a slot ahead is as if nothing had been, so that a line which is to be crossed less
         often than that has to lie where the usual load crosses it as often as is left.
         """
-        upper = [index for index, level in enumerate(wanted) if 1 - level < _RETURNS]
+        upper = upper_of(wanted)
         restless = ~self.calm
         if not upper or not restless.any():
             return
@@ -202,7 +218,7 @@ class Centre:
             (root - self.base[at]) / spread,
         )
         columns = np.stack([np.asarray(column, dtype=np.float32) for column in told], axis=-1)
-        in_spreads = [self.features.at(at) / spread[:, None], self.unrest[series, origin] / spread[:, None]]
+        in_spreads = [self.features.own_at(at) / spread[:, None], self.unrest[series, origin] / spread[:, None]]
         return np.concatenate([*in_spreads, columns], axis=-1)
 
     def _boosted(
@@ -235,6 +251,9 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
     leads_s = (leads + 1) * layout.step_s
     features = features_of(seen.past, origins, targets)
     root = correction.at(features, leads_s)
+    lowered = None
+    if features.common is not None:
+        lowered = np.maximum(correction.at_alone(features, leads_s) - root, np.float32(0.0))
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
     width = spread[:, hours]
     if seen.doubt is not None:
@@ -248,4 +267,10 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         weekday=layout.time.weekday[targets],
         leads_s=leads_s,
         unrest=unrest(seen.past, origins),
+        lowered=lowered,
     )
+
+
+def upper_of(wanted: tuple[float, ...]) -> list[int]:
+    """Which of the quantiles wanted are upper lines, that fleets are sized by."""
+    return [index for index, level in enumerate(wanted) if 1 - level < _RETURNS]

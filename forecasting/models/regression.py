@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.grid import Int64Array
-from forecasting.models.features import ALIKE, FEATURES, VARYING, Features
+from forecasting.models.features import ALIKE, FEATURES, OWN, SHARES, VARYING, Features
 from forecasting.models.week_layout import Float64Array, FloatArray
 
 HORIZON_EDGES_S = tuple(int(hours * 3600) for hours in (0.25, 0.5, 1, 2, 4, 6, 9, 12, 18, 24, 36, 48))
@@ -22,30 +22,45 @@ _ABSOLUTE_PENALTY = 50.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Correction:
-    """How much of each feature carries over, by horizon class: shape (classes, features)."""
+    """How much of each feature carries over, by horizon class: shape (classes, FEATURES) each.
+
+    `alone` is for series that are too few to have anything in common, 0 for features of that: without them the others
+    have to say all.
+    """
 
     coefficients: Float64Array
+    alone: Float64Array
 
     def at(self, features: Features, leads_s: Int64Array) -> FloatArray:
         """The corrected root (series, origins, leads); `leads_s` (leads,) seconds from origin to the slot's end."""
-        varying, alike, shares = np.split(
-            self.by_lead(leads_s).astype(np.float32), (len(VARYING), len(VARYING) + len(ALIKE)), axis=1
-        )
-        corrected: FloatArray = features.shares @ shares.T
-        corrected += np.float32(1.0)
-        corrected *= features.base
-        corrected += features.alike @ alike.T
-        corrected += np.einsum("solf,lf->sol", features.varying, varying)
-        return corrected
+        if features.common is None:
+            return self.at_alone(features, leads_s)
+        weights = _by_lead(self.coefficients, leads_s)
+        common = features.common @ weights[:, len(OWN) :].T
+        return _corrected(features, weights, common)
 
-    def by_lead(self, leads_s: Int64Array) -> Float64Array:
-        """The coefficients at each lead: (leads, FEATURES)."""
-        # Between the classes' middles the coefficients glide, so that a path has no steps where a class ends.
-        middles = _middles_s()
-        weights = np.empty((leads_s.size, len(FEATURES)))
-        for feature in range(len(FEATURES)):
-            weights[:, feature] = np.interp(leads_s, middles, self.coefficients[:, feature])
-        return weights
+    def at_alone(self, features: Features, leads_s: Int64Array) -> FloatArray:
+        """The same by what each series' own past says, whatever all have in common."""
+        return _corrected(features, _by_lead(self.alone, leads_s), np.float32(0.0))
+
+
+def _corrected(features: Features, weights: FloatArray, common: FloatArray | np.float32) -> FloatArray:
+    varying, alike, shares, _ = np.split(weights, np.cumsum([len(VARYING), len(ALIKE), len(SHARES)]), axis=1)
+    corrected: FloatArray = features.shares @ shares.T
+    corrected += np.float32(1.0) + common
+    corrected *= features.base
+    corrected += features.alike @ alike.T
+    corrected += np.einsum("solf,lf->sol", features.varying, varying)
+    return corrected
+
+
+def _by_lead(coefficients: Float64Array, leads_s: Int64Array) -> FloatArray:
+    # Between the classes' middles the coefficients glide, so that a path has no steps where a class ends.
+    middles = _middles_s()
+    weights = np.empty((leads_s.size, len(FEATURES)), dtype=np.float32)
+    for feature in range(len(FEATURES)):
+        weights[:, feature] = np.interp(leads_s, middles, coefficients[:, feature])
+    return weights
 
 
 def horizon_class(leads_s: Int64Array) -> Int64Array:
@@ -99,8 +114,14 @@ class Regression:
 
     def solve(self) -> Correction:
         """Ridge towards the damped decay."""
-        prior = damped_decay()
+        own = np.arange(len(OWN))
+        return Correction(self._solve(np.arange(len(FEATURES))), self._solve(own))
+
+    def _solve(self, which: Int64Array) -> Float64Array:
+        """By some of the features, 0 for the others: (classes, FEATURES)."""
         penalty = _ABSOLUTE_PENALTY + _RELATIVE_PENALTY * np.trace(self._squares, axis1=1, axis2=2) / len(FEATURES)
-        ridge = penalty[:, None, None] * np.eye(len(FEATURES))
-        right = self._products + penalty[:, None] * prior
-        return Correction(np.linalg.solve(self._squares + ridge, right[..., None])[..., 0])
+        squares = self._squares[:, which[:, None], which] + penalty[:, None, None] * np.eye(which.size)
+        right = self._products[:, which] + penalty[:, None] * damped_decay()[:, which]
+        coefficients = np.zeros_like(self._products)
+        coefficients[:, which] = np.linalg.solve(squares, right[..., None])[..., 0]
+        return coefficients

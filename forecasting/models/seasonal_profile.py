@@ -1,7 +1,8 @@
 """The default model: the tenant's own week, corrected by how the last hours and days have gone.
 
 Ordinary level per local weekday and slot (`weekly_profile`), special days in their place (`special_days`), a pooled
-regression on recent deviations that fades with the horizon (`recent`), and quantiles from the residuals of rolling
+regression on recent deviations (`features`), its own and those of all (`common_load`), that fades with the horizon
+(`regression`), and quantiles from the residuals of rolling
 origins inside the history (`spread`), or from the law of counts where calls are few (`count_law`). All of it is array
 arithmetic over many series at once.
 """
@@ -26,7 +27,7 @@ from forecasting.models.chunks import Part, chunks_of
 from forecasting.models.common_fall import common_falls, falling_now
 from forecasting.models.common_load import CommonLoads, common_past
 from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
-from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, view
+from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, upper_of, view
 from forecasting.models.level_breaks import NEW_S, LevelBreaks, level_breaks
 from forecasting.models.past_windows import past_windows
 from forecasting.models.result import check_inputs, finish, joined
@@ -210,6 +211,10 @@ class TrainedSeasonalProfile:
         if few.size:
             flat = rates[few].reshape(few.size, -1)
             by_law = count_quantiles(flat, series.dispersion[few], quantiles).reshape(values[few].shape)
+            if path.lowered is not None:
+                flat, upper = poisson_rate(path.safe_root()[few]).reshape(few.size, -1), upper_of(quantiles)
+                safe = count_quantiles(flat, series.dispersion[few], quantiles).reshape(values[few].shape)
+                by_law[..., upper] = safe[..., upper]
             values[few] += weight[few][..., None] * (by_law - values[few])
         return values, weight
 

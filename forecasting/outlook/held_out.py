@@ -3,6 +3,9 @@
 Every past week is an origin: from there each way says the weeks after it, and is compared with what came. A trend is
 believed only where it would have been clearly better than a level that stays, in the older half of the origins and in
 the newer one; a season of a year, of which a few months are known, looks like growth in one of them.
+
+Which weeks were odd, and where a level broke, is told once for the whole history. So after a step the held-out errors
+are somewhat smaller than those of somebody who did not know yet whether it would last.
 """
 
 from __future__ import annotations
@@ -12,8 +15,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from forecasting.grid import Int64Array
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.smoothing import Way
-from forecasting.outlook.weekly_levels import Float64Array
 
 YEAR_WEEKS = 52
 FIRST_ORIGIN = 4

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.load import BoolArray
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.held_out import FIRST_ORIGIN, choose, held_out_errors, tested_weeks
 from forecasting.outlook.smoothing import GROWING, STEADY, States, states
 from forecasting.outlook.spread import spreads
-from forecasting.outlook.weekly_levels import Float64Array
 
 _WAYS = (STEADY, *GROWING)
 _NEIGHBOURS = 4

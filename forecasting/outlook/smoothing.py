@@ -18,7 +18,7 @@ import numpy as np
 
 from forecasting.errors import ForecastingError
 from forecasting.grid import Int64Array
-from forecasting.outlook.weekly_levels import Float64Array
+from forecasting.models.week_layout import Float64Array
 
 
 class SmoothingNotInstalledError(ForecastingError):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from forecasting.outlook.weekly_levels import Float64Array
+from forecasting.models.week_layout import Float64Array
 
 _LEAST_SPREAD = 0.005
 """Of the root: no level is known better than by one per cent."""

@@ -16,9 +16,10 @@ from forecasting.grid import Int64Array
 from forecasting.load import Float32Array, LoadMatrix, Measure
 from forecasting.models.common_fall import CommonFall, common_falls
 from forecasting.models.scale import ZERO, counts_per_unit, to_counts
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.held_out import YEAR_WEEKS
 from forecasting.outlook.levels_ahead import levels_ahead
-from forecasting.outlook.weekly_levels import Float64Array, WeeklyLevels, weekly_levels
+from forecasting.outlook.weekly_levels import WeeklyLevels, weekly_levels
 
 FEWEST_WEEKS = 8
 """Measured weeks that an outlook needs."""

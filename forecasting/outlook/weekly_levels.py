@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from forecasting.calendar import CivilCalendar
 from forecasting.errors import ForecastInputError
@@ -22,9 +21,7 @@ from forecasting.models.chunks import Chunk, Part, chunks_of
 from forecasting.models.common_fall import CommonFall
 from forecasting.models.level_breaks import LevelBreaks, level_breaks
 from forecasting.models.scale import counts_per_unit
-from forecasting.models.week_layout import FloatArray
-
-Float64Array = npt.NDArray[np.float64]
+from forecasting.models.week_layout import Float64Array, FloatArray
 
 LEAST_SEEN = 0.5
 """A week of which less than that share of the usual load was seen on ordinary days is missing."""

@@ -10,9 +10,10 @@ import html
 import plotly.graph_objects as graph
 from plotly.io import to_html
 
+from forecasting.forecast import Trust
 from forecasting.load import Float32Array
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.weekly import Outlook
-from forecasting.outlook.weekly_levels import Float64Array
 from scaler.cli.outlook_report import mondays, trend_sentence
 
 _BLUE, _RED = "31,119,180", "214,39,40"
@@ -23,7 +24,9 @@ def outlook_page(outlook: Outlook, series: str | None = None) -> str:
     row = 0 if series is None else outlook.series.index(series)
     name = html.escape(outlook.series[row])
     drawing = to_html(_figure(outlook, row), include_plotlyjs=True, full_html=False)
-    told = [f"{outlook.trust[row].value}: {outlook.trust_reasons[row]}", trend_sentence(outlook, row)]
+    told = [f"{outlook.trust[row].value}: {outlook.trust_reasons[row]}"]
+    if outlook.trust[row] is not Trust.COLD:
+        told.append(trend_sentence(outlook, row))
     return (
         f"<!doctype html><html lang='en'><head><meta charset='utf-8'><title>Outlook: {name}</title>"
         f"<style>body{{font-family:sans-serif;margin:2em}}</style></head><body><h1>Outlook: {name}</h1>{drawing}"

@@ -14,8 +14,8 @@ from rich.table import Column, Table
 from forecasting.civil_time import EPOCH
 from forecasting.forecast import Trust
 from forecasting.load import Float32Array
+from forecasting.models.week_layout import Float64Array
 from forecasting.outlook.weekly import Outlook
-from forecasting.outlook.weekly_levels import Float64Array
 
 MOST_SERIES_SHOWN = 20
 _SHOWN = (0.5, 0.95)

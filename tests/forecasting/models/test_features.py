@@ -1,11 +1,13 @@
 """What the deviation ahead is told by: in parts as in full, and memories that differ only where load drifts."""
 
 import numpy as np
+import pytest
 
 from forecasting.calendar import CivilCalendar
 from forecasting.models import default_forecaster
-from forecasting.models.chunks import chunks_of
-from forecasting.models.features import FEATURES, VARYING, features_of
+from forecasting.models.chunks import Part, chunks_of
+from forecasting.models.common_load import common_past
+from forecasting.models.features import FEATURES, OWN, VARYING, features_of
 from forecasting.models.learnt import view
 from forecasting.models.regression import Correction
 from forecasting.models.scale import to_root
@@ -16,30 +18,34 @@ UTC = [CivilCalendar()] * 3
 LEADS = np.arange(48)
 
 
-def _features(rates, origins):
-    history = matrix(days_before("2026-06-08", 70), counts(rates, 3))
-    (chunk,) = chunks_of(UTC, history.grid)
-    usual = learn_special_days([], 3)
-    roots = to_root(history.values, 1.0)
-    seen = view(chunk, roots, np.zeros(3, np.int64), usual, None, first_week=0, until_now=False)
-    return features_of(seen.past, np.array(origins), np.array(origins)[:, None] + LEADS)
-
-
 def _rates(growth=1.0):
     grid = days_before("2026-06-08", 70)
     return office_rates(grid) * growth ** (np.arange(grid.slots) / (7 * 24))
 
 
-def test_kept_in_parts_or_told_in_full_the_features_are_the_same():
-    features = _features(_rates(), [50 * 24, 60 * 24 + 7])
+def _features(rates, origins, common=None):
+    history = matrix(days_before("2026-06-08", 70), counts(rates, 3))
+    (chunk,) = chunks_of(UTC, history.grid)
+    usual = learn_special_days([], 3)
+    roots = to_root(history.values, 1.0)
+    common = None if common is None else common_past(Part(chunk, history.grid, history.values, common), 1.0, 0)
+    seen = view(chunk, roots, np.zeros(3, np.int64), usual, None, first_week=0, until_now=False, common=common)
+    return features_of(seen.past, np.array(origins), np.array(origins)[:, None] + LEADS)
+
+
+@pytest.mark.parametrize("common", [None, counts(_rates(), 1, seed=9)[0]])
+def test_kept_in_parts_or_told_in_full_the_features_are_the_same(common):
+    features = _features(_rates(), [50 * 24, 60 * 24 + 7], common)
     everywhere = features.everywhere()
     assert everywhere.shape == (3, 2, 48, len(FEATURES))
+    assert everywhere[..., len(OWN) :].any() == (common is not None)
     cells = np.nonzero(np.ones(features.base.shape, dtype=bool))
-    np.testing.assert_allclose(features.at(cells).reshape(everywhere.shape), everywhere, rtol=1e-6)
-    correction = Correction(np.random.default_rng(1).normal(size=(13, len(FEATURES))))
-    leads_s = (LEADS + 1) * 3600
-    in_full = features.base + np.einsum("solf,lf->sol", everywhere, correction.by_lead(leads_s))
-    np.testing.assert_allclose(correction.at(features, leads_s), in_full, rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(features.own_at(cells), everywhere[..., : len(OWN)].reshape(-1, len(OWN)), rtol=1e-6)
+    # The same coefficients at every lead, so that nothing glides.
+    coefficients = np.tile(np.random.default_rng(1).normal(size=len(FEATURES)), (13, 1))
+    in_full = features.base + everywhere @ coefficients[0]
+    found = Correction(coefficients, coefficients).at(features, (LEADS + 1) * 3600)
+    np.testing.assert_allclose(found, in_full, rtol=1e-4, atol=1e-3)
 
 
 def test_a_load_that_grows_lies_above_the_slow_memory_and_below_the_fast_one():

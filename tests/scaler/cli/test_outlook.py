@@ -138,6 +138,7 @@ def test_a_chart_of_a_cold_tenant_still_shows_its_past(tmp_path):
     ran = _run("outlook", "--history", path, "--chart", page)
     assert ran.exit_code == 0, ran.stderr
     assert "cold: 3 weeks were measured" in page.read_text()
+    assert "the level of the last weeks goes on" not in page.read_text()
 
 
 def test_the_holidays_of_a_country_are_no_fall(tmp_path):
