@@ -18,6 +18,10 @@ HORIZON_EDGES_S = tuple(int(hours * 3600) for hours in (0.25, 0.5, 1, 2, 4, 6, 9
 """Upper edges of the horizon classes; what lies beyond the last belongs to one more."""
 _RELATIVE_PENALTY = 0.02
 _ABSOLUTE_PENALTY = 50.0
+_STIFFNESS = np.array([20.0 if name in ("newer weeks", "older weeks") else 1.0 for name in FEATURES])
+"""Of each feature, as multiples of the penalty. Memories change within weeks, so that a history holds few of their
+states, and weeks that are left out in turn are told of by those beside them.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -120,8 +124,9 @@ class Regression:
     def _solve(self, which: Int64Array) -> Float64Array:
         """By some of the features, 0 for the others: (classes, FEATURES)."""
         penalty = _ABSOLUTE_PENALTY + _RELATIVE_PENALTY * np.trace(self._squares, axis1=1, axis2=2) / len(FEATURES)
-        squares = self._squares[:, which[:, None], which] + penalty[:, None, None] * np.eye(which.size)
-        right = self._products[:, which] + penalty[:, None] * damped_decay()[:, which]
+        penalty = penalty[:, None] * _STIFFNESS[which]
+        squares = self._squares[:, which[:, None], which] + penalty[:, None] * np.eye(which.size)
+        right = self._products[:, which] + penalty * damped_decay()[:, which]
         coefficients = np.zeros_like(self._products)
         coefficients[:, which] = np.linalg.solve(squares, right[..., None])[..., 0]
         return coefficients
