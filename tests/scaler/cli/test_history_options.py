@@ -1,0 +1,41 @@
+"""The options that describe a history file: the page about them, and what they say of a file that does not fit."""
+
+from pathlib import Path
+
+import typer
+
+from scaler.cli.main import app
+
+ROOT = Path(__file__).resolve().parents[3]
+HISTORY_OPTIONS = {
+    "--history",
+    "--kind",
+    "--series-column",
+    "--time-column",
+    "--value-column",
+    "--duration-column",
+    "--tz",
+    "--country",
+    "--subdivision",
+    "--step",
+}
+
+
+def _options(command):
+    parameters = typer.main.get_command(app).commands[command].params
+    return {name for parameter in parameters for name in parameter.opts}
+
+
+def test_the_page_of_sources_names_every_option_of_a_history_file():
+    section = (ROOT / "docs/sources.md").read_text().split("## At the command line")[1].split("\n## ")[0]
+    for command in ("forecast", "backtest", "outlook", "demo"):
+        assert _options(command) >= HISTORY_OPTIONS
+        assert f"`{command}`" in section.replace("calltide ", "")
+    for option in HISTORY_OPTIONS:
+        assert f"`{option}`" in section
+
+
+def test_the_readme_names_every_command_that_reads_a_history():
+    readme = (ROOT / "README.md").read_text()
+    for command in ("forecast", "backtest", "outlook"):
+        assert f"calltide {command}" in readme
