@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Annotated, Any
-from zoneinfo import ZoneInfo
+from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
-from forecasting.forecast import QuantileForecast, Trust
 from forecasting.models import default_forecaster
 from forecasting.models.from_calls import ConcurrencyFromCalls
 from forecasting.sources.settings import FileKind
+from scaler.cli.forecast_report import forecast_document, print_forecast
 from scaler.cli.history_file import (
     Country,
     DurationColumn,
@@ -29,9 +25,6 @@ from scaler.cli.history_file import (
     seconds,
 )
 from scaler.cli.output import ends_well, not_found, notice, print_json, result
-
-_ROW_EVERY_S = 3600
-"""The table shows the highest slot of each hour: what sizes a fleet."""
 
 
 @ends_well
@@ -74,42 +67,4 @@ def forecast(
         print_json(forecast_document(outcome, shown))
         return
     for name in shown:
-        _print_table(outcome, name, tz)
-
-
-def forecast_document(forecast: QuantileForecast, names: list[str]) -> dict[str, Any]:
-    """The forecast as JSON. Times are epoch seconds of slots' starts; a cold series has no paths."""
-    row_of = {name: row for row, name in enumerate(forecast.series)}
-    return {
-        "model": forecast.model,
-        "issued_at_s": forecast.issued_at_s,
-        "step_s": forecast.grid.step_s,
-        "times_s": forecast.grid.starts_s.tolist(),
-        "series": {name: _series_document(forecast, row_of[name]) for name in names},
-    }
-
-
-def _series_document(forecast: QuantileForecast, row: int) -> dict[str, Any]:
-    cold = forecast.trust[row] is Trust.COLD
-    paths = {f"{quantile:g}": forecast.values[row, :, index] for index, quantile in enumerate(forecast.quantiles)}
-    return {
-        "trust": forecast.trust[row].value,
-        "trust_reason": forecast.trust_reasons[row],
-        "newest_observation_s": int(forecast.newest_observation_s[row]),
-        "quantiles": None if cold else {name: path.round(4).tolist() for name, path in paths.items()},
-    }
-
-
-def _print_table(forecast: QuantileForecast, name: str, tz: str) -> None:
-    row = forecast.series.index(name)
-    result.print(Text(f"{name}: {forecast.trust[row].value}, {forecast.trust_reasons[row]}"))
-    if forecast.trust[row] is Trust.COLD:
-        return
-    table = Table("hour from", *(f"{quantile:.0%}" for quantile in forecast.quantiles))
-    starts_s = forecast.grid.starts_s
-    per_row = max(1, _ROW_EVERY_S // forecast.grid.step_s)
-    for first in range(0, forecast.grid.slots, per_row):
-        highest = forecast.values[row, first : first + per_row].max(axis=0)
-        local = datetime.fromtimestamp(int(starts_s[first]), ZoneInfo(tz))
-        table.add_row(local.strftime("%a %Y-%m-%d %H:%M"), *(f"{value:.1f}" for value in highest))
-    result.print(table)
+        print_forecast(result, outcome, name, tz)

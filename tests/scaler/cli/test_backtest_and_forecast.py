@@ -23,6 +23,13 @@ def _run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
+def _write(path, history):
+    times = pd.to_datetime(history.grid.starts_s, unit="s", utc=True)
+    frames = [pd.DataFrame({"series": name, "ts": times, "value": history.row(name)}) for name in history.series]
+    pd.concat(frames).to_parquet(path)
+    return path
+
+
 @pytest.fixture(scope="module")
 def samples(tmp_path_factory):
     """Five weeks of two tenants, in the local time of New York and without an offset."""
@@ -175,6 +182,16 @@ def test_a_forecast_is_shown_by_the_local_hour(samples):
     ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
     assert "tenant-0: trusted" in ran.stdout
     assert "Mon 2026-06-08 00:00" in ran.stdout
+
+
+def test_a_table_tells_what_its_rows_are(tmp_path, samples):
+    grid = days_before("2026-06-08", 14, step_s=300)
+    path = _write(tmp_path / "load.parquet", office(grid))
+    ran = _run("forecast", "--history", path, "--horizon", "2h")
+    rows = [line for line in ran.stdout.splitlines() if "2026-06-08" in line]
+    assert len(rows) == 2
+    assert "largest 5-minute slot of each hour" in ran.stdout
+    assert "load of each slot" in _run("forecast", "--history", samples, *COLUMNS, "--horizon", "2h").stdout
 
 
 @pytest.mark.parametrize(
