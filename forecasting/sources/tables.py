@@ -12,7 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forecasting.errors import HistoryFormatError
+from forecasting.errors import HistoryFormatError, MissingColumnError
 from forecasting.grid import Int64Array
 from forecasting.sources.local_time import epoch_seconds
 from forecasting.sources.samples import Float64Array
@@ -98,11 +98,8 @@ def _check_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) ->
     if not missing:
         return
     nearest = difflib.get_close_matches(missing[0], present, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise HistoryFormatError(
-        f"{path}: there is no column {missing[0]!r}{hint} The columns are {', '.join(present)}. "
-        "Name them by seriesColumn, timeColumn and the query"
-    )
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    raise MissingColumnError(f"{path}: there is no column {missing[0]!r}{hint} The columns are {', '.join(present)}")
 
 
 def _numbers(column: pd.Series, where: str) -> Float64Array:

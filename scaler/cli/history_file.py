@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 
 from forecasting.calendar import CivilCalendar
-from forecasting.errors import HistoryFormatError
+from forecasting.errors import HistoryFormatError, MissingColumnError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure
 from forecasting.sources.events import Calls
@@ -121,6 +121,9 @@ class HistoryFile:
                     "is a time wrong? Else use a longer --step"
                 )
             return source.read(query, grid), source.calls(query)
+        except MissingColumnError as error:
+            value = "--value-column" if self.kind is FileKind.SAMPLES else "--duration-column"
+            raise HistoryFormatError(f"{error.told}. Name them by --series-column, --time-column and {value}") from None
         finally:
             source.close()
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+import pytest
 import typer
+from typer.testing import CliRunner
 
 from scaler.cli.main import app
 
@@ -19,6 +21,10 @@ HISTORY_OPTIONS = {
     "--subdivision",
     "--step",
 }
+
+
+def _run(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
 
 
 def _options(command):
@@ -39,3 +45,13 @@ def test_the_readme_names_every_command_that_reads_a_history():
     readme = (ROOT / "README.md").read_text()
     for command in ("forecast", "backtest", "outlook"):
         assert f"calltide {command}" in readme
+
+
+@pytest.mark.parametrize(("kind", "value"), [("samples", "--value-column"), ("events", "--duration-column")])
+def test_a_missing_column_is_told_with_the_options_that_name_columns(tmp_path, kind, value):
+    path = tmp_path / "calls.csv"
+    path.write_text("tenant,time,calls\nacme,2026-06-08,1\n")
+    ran = _run("forecast", "--history", path, "--kind", kind)
+    assert ran.exit_code == 3
+    assert "no column 'series'. The columns are tenant, time, calls. Name them by --series-column" in ran.stderr
+    assert f", --time-column and {value}\n" in ran.stderr
