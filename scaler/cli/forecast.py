@@ -8,6 +8,7 @@ import typer
 
 from forecasting.models import default_forecaster
 from forecasting.models.from_calls import ConcurrencyFromCalls
+from forecasting.origins import never_observed
 from forecasting.sources.settings import FileKind
 from scaler.cli.forecast_report import forecast_document, print_forecast
 from scaler.cli.history_file import (
@@ -62,9 +63,10 @@ def forecast(
     with notice.status(f"forecasting {len(load.series)} series"):
         # All series, whichever are shown: they learn from one another.
         outcome = model.forecast(load, [calendar] * len(load.series), ahead)
+    never = never_observed(load, tz, ahead)
     shown = list(dict.fromkeys(tenant or load.series))
     if as_json:
-        print_json(forecast_document(outcome, shown))
+        print_json(forecast_document(outcome, never, shown))
         return
     for name in shown:
-        print_forecast(result, outcome, name, tz)
+        print_forecast(result, outcome, never, name, tz)

@@ -12,24 +12,28 @@ from rich.table import Table
 
 from forecasting.forecast import QuantileForecast, Trust
 from forecasting.grid import Int64Array, SlotGrid
+from forecasting.load import BoolArray
 from scaler.policy.durations import format_duration
 
 _HOUR_S = 3600
 
 
-def forecast_document(forecast: QuantileForecast, names: list[str]) -> dict[str, Any]:
-    """The forecast as JSON. Times are epoch seconds of slots' starts; a cold series has no paths."""
+def forecast_document(forecast: QuantileForecast, never_observed: BoolArray, names: list[str]) -> dict[str, Any]:
+    """The forecast as JSON. Times are epoch seconds of slots' starts; a cold series has no paths.
+
+    `never_observed` (series, slots) marks the slots whose time of week the history has never shown.
+    """
     row_of = {name: row for row, name in enumerate(forecast.series)}
     return {
         "model": forecast.model,
         "issued_at_s": forecast.issued_at_s,
         "step_s": forecast.grid.step_s,
         "times_s": forecast.grid.starts_s.tolist(),
-        "series": {name: _series_document(forecast, row_of[name]) for name in names},
+        "series": {name: _series_document(forecast, never_observed, row_of[name]) for name in names},
     }
 
 
-def _series_document(forecast: QuantileForecast, row: int) -> dict[str, Any]:
+def _series_document(forecast: QuantileForecast, never_observed: BoolArray, row: int) -> dict[str, Any]:
     cold = forecast.trust[row] is Trust.COLD
     paths = {f"{quantile:g}": forecast.values[row, :, index] for index, quantile in enumerate(forecast.quantiles)}
     return {
@@ -37,11 +41,12 @@ def _series_document(forecast: QuantileForecast, row: int) -> dict[str, Any]:
         "trust_reason": forecast.trust_reasons[row],
         "newest_observation_s": int(forecast.newest_observation_s[row]),
         "quantiles": None if cold else {name: path.round(4).tolist() for name, path in paths.items()},
+        "never_observed": never_observed[row].tolist(),
     }
 
 
-def print_forecast(console: Console, forecast: QuantileForecast, name: str, tz: str) -> None:
-    """Print one series by the hour, each by its highest slot: what sizes a fleet."""
+def print_forecast(console: Console, forecast: QuantileForecast, never_observed: BoolArray, name: str, tz: str) -> None:
+    """Print one series by the hour, each by its highest slot: what sizes a fleet. Hours never observed are closed."""
     row = forecast.series.index(name)
     console.print(f"{name}: {forecast.trust[row].value}, {forecast.trust_reasons[row]}", markup=False)
     if forecast.trust[row] is Trust.COLD:
@@ -49,9 +54,11 @@ def print_forecast(console: Console, forecast: QuantileForecast, name: str, tz: 
     lines = (f"{quantile:.0%}" for quantile in forecast.quantiles)
     table = Table("hour from", *lines, caption=_what_a_row_is(forecast.grid, tz), caption_justify="left")
     for slots in _hours(forecast.grid):
-        highest = forecast.values[row, slots].max(axis=0)
         local = datetime.fromtimestamp(int(forecast.grid.starts_s[slots[0]]), ZoneInfo(tz))
-        table.add_row(local.strftime("%a %Y-%m-%d %H:%M"), *(f"{value:.1f}" for value in highest))
+        opened = slots[~never_observed[row, slots]]
+        # What was never observed is drawn from the hours around: a number there would only look like knowledge.
+        cells = [f"{value:.1f}" for value in forecast.values[row, opened].max(axis=0)] if opened.size else ["closed"]
+        table.add_row(local.strftime("%a %Y-%m-%d %H:%M"), *cells)
     console.print(table)
 
 

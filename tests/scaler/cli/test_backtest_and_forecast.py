@@ -194,6 +194,23 @@ def test_a_table_tells_what_its_rows_are(tmp_path, samples):
     assert "load of each slot" in _run("forecast", "--history", samples, *COLUMNS, "--horizon", "2h").stdout
 
 
+def test_hours_that_no_week_has_shown_are_closed(tmp_path):
+    grid = days_before("2026-06-08", 28)
+    history = office(grid, series=2)
+    hour = (grid.starts_s // 3600) % 24
+    history.values[1, (hour < 7) | (hour >= 21)] = np.nan
+    path = _write(tmp_path / "desk.parquet", history)
+    ran = _run("forecast", "--history", path, "--horizon", "24h", "--tenant", "tenant-1")
+    closed = [line for line in ran.stdout.splitlines() if "closed" in line]
+    assert len(closed) == 10
+    assert "06:00" in closed[6]
+    assert "21:00" in closed[7]
+    assert "." not in closed[0]
+    series = json.loads(_run("forecast", "--history", path, "--horizon", "24h", "--json").stdout)["series"]
+    assert series["tenant-1"]["never_observed"] == [h < 7 or h >= 21 for h in range(24)]
+    assert not any(series["tenant-0"]["never_observed"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
