@@ -37,7 +37,7 @@ def forecast(
     tenant: Annotated[
         list[str] | None, typer.Option(help="Tenant to show; repeat for several. All of them when left out.")
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     country: Country = None,
     subdivision: Subdivision = None,
     kind: Kind = FileKind.SAMPLES,
@@ -63,10 +63,10 @@ def forecast(
     with notice.status(f"forecasting {len(load.series)} series"):
         # All series, whichever are shown: they learn from one another.
         outcome = model.forecast(load, [calendar] * len(load.series), ahead)
-    never = never_observed(load, tz, ahead)
+    never = never_observed(load, calendar.time_zone, ahead)
     shown = list(dict.fromkeys(tenant or load.series))
     if as_json:
         print_json(forecast_document(outcome, never, shown))
         return
     for name in shown:
-        print_forecast(result, outcome, never, name, tz)
+        print_forecast(result, outcome, never, name, calendar.time_zone)

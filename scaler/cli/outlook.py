@@ -37,7 +37,7 @@ def outlook(
         list[str] | None,
         typer.Option(help="Tenant of the fleet; repeat for several, and see their sum. All of them when left out."),
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     country: Country = None,
     subdivision: Subdivision = None,
     kind: Kind = FileKind.SAMPLES,

@@ -55,3 +55,20 @@ def test_a_missing_column_is_told_with_the_options_that_name_columns(tmp_path, k
     assert ran.exit_code == 3
     assert "no column 'series'. The columns are tenant, time, calls. Name them by --series-column" in ran.stderr
     assert f", --time-column and {value}\n" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    ("times", "options", "told"),
+    [
+        ("2026-06-08 00:{}0", (), True),
+        ("2026-06-08 00:{}0", ("--tz", "UTC"), False),
+        ("2026-06-08 00:{}0Z", (), False),
+        ("17808768{}0", (), False),
+    ],
+)
+def test_times_that_were_taken_for_utc_are_told(tmp_path, times, options, told):
+    path = tmp_path / "calls.csv"
+    path.write_text("series,ts,value\n" + "".join(f"acme,{times.format(place)},1\n" for place in range(2)))
+    ran = _run("forecast", "--history", path, *options)
+    assert ran.exit_code == 0, ran.stderr
+    assert ("times carry no offset and were read as UTC; name their zone with --tz\n" in ran.stderr) == told
