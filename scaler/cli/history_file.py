@@ -19,7 +19,7 @@ from forecasting.sources.file import FileSource
 from forecasting.sources.protocol import HistoryQuery
 from forecasting.sources.settings import FileKind, FileSettings
 from scaler.cli.output import notice
-from scaler.policy.durations import parse_duration
+from scaler.policy.durations import check_divides_hour, parse_duration
 
 _DEFAULT_ZONE = "UTC"
 _EVENTS_STEP_S = 300
@@ -39,6 +39,20 @@ def seconds(text: str | int) -> int:
         raise typer.BadParameter(str(error)) from None
     if value <= 0:
         raise typer.BadParameter(f"{text!r} must be longer than nothing")
+    return value
+
+
+def step_seconds(text: str | int) -> int:
+    """The width of a slot in seconds, as a policy could have it too.
+
+    Raises:
+        typer.BadParameter: it is no duration, or does not divide an hour.
+    """
+    value = seconds(text)
+    try:
+        check_divides_hour(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
     return value
 
 
@@ -62,7 +76,9 @@ DurationColumn = Annotated[
 Step = Annotated[
     int | None,
     typer.Option(
-        parser=seconds, metavar="DURATION", help="Width of a slot. The file's own step when left out, 5m for events."
+        parser=step_seconds,
+        metavar="DURATION",
+        help="Width of a slot, which must divide an hour. The file's own step when left out, 5m for events.",
     ),
 ]
 

@@ -24,7 +24,7 @@ HISTORY_OPTIONS = {
 
 
 def _run(*arguments):
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    return CliRunner().invoke(app, [str(argument) for argument in arguments], env={"COLUMNS": "160"})
 
 
 def _options(command):
@@ -72,3 +72,12 @@ def test_times_that_were_taken_for_utc_are_told(tmp_path, times, options, told):
     ran = _run("forecast", "--history", path, *options)
     assert ran.exit_code == 0, ran.stderr
     assert ("times carry no offset and were read as UTC; name their zone with --tz\n" in ran.stderr) == told
+
+
+@pytest.mark.parametrize("step", ["7m", "2h"])
+def test_a_step_is_one_that_a_policy_could_have(tmp_path, step):
+    path = tmp_path / "calls.csv"
+    path.write_text("series,ts,value\nacme,2026-06-08 00:00Z,1\n")
+    ran = _run("forecast", "--history", path, "--step", step)
+    assert ran.exit_code == 2
+    assert f"{step} does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h" in ran.stderr
