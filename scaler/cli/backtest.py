@@ -30,7 +30,7 @@ from scaler.cli.history_file import (
     ValueColumn,
     seconds,
 )
-from scaler.cli.output import ends_well, not_found, notice, print_json, result, write_chart
+from scaler.cli.output import chart_page, ends_well, not_found, notice, print_json, result, write_chart
 
 FROM_CALLS = "from-calls"
 """The model that only a file of calls has."""
@@ -79,7 +79,12 @@ def backtest(
     ] = False,
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Draw the largest series and the scores there.", dir_okay=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Draw the largest series and the scores there.",
+            dir_okay=False,
+            callback=chart_page,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -26,7 +26,7 @@ from scaler.cli.history_file import (
 )
 from scaler.cli.outlook_chart import outlook_page
 from scaler.cli.outlook_report import outlook_document, print_outlook
-from scaler.cli.output import ends_well, not_found, notice, print_json, result, write_chart
+from scaler.cli.output import chart_page, ends_well, not_found, notice, print_json, result, write_chart
 
 
 @ends_well
@@ -48,7 +48,12 @@ def outlook(
     step: Step = None,
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Draw the weeks behind and ahead there.", dir_okay=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Draw the weeks behind and ahead there.",
+            dir_okay=False,
+            callback=chart_page,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:

@@ -125,13 +125,21 @@ def test_the_chart_is_one_page_with_escaped_names(tmp_path):
     assert "<h2>All series</h2>" in text
 
 
-def test_a_chart_that_cannot_be_written_says_where(samples, tmp_path):
+def test_a_chart_in_no_directory_is_told_before_the_run(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_source, "read_rows", lambda *_: pytest.fail("the file was read"))
+    ran = _run("backtest", "--history", samples, *COLUMNS, "--chart", tmp_path / "nowhere" / "chart.html")
+    assert ran.exit_code == 2
+    assert "--chart" in ran.stderr
+    assert "does not exist; name a file" in " ".join(ran.stderr.replace("│", "").split())
+
+
+def test_a_chart_that_cannot_be_written_says_where(samples):
     ran = _run(
         *("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--window", "3d"),
-        *("--chart", tmp_path / "nowhere" / "chart.html"),
+        *("--chart", "/dev/full"),
     )
     assert ran.exit_code == 1
-    assert "nowhere" in ran.stderr
+    assert "/dev/full" in ran.stderr
 
 
 def test_a_file_of_calls_becomes_concurrency(calls):
