@@ -12,6 +12,7 @@ from forecasting.models.weekly_mean import WeeklyMean
 from forecasting.peers import PEERS
 from forecasting.sources import file as file_source
 from forecasting.sources.tables import read_rows
+from scaler.cli.exit_codes import ExitCode
 from scaler.cli.main import app
 from tests.forecasting.histories import days_before, office, office_rates
 
@@ -190,6 +191,15 @@ def test_a_forecast_is_shown_by_the_local_hour(samples):
     ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
     assert "tenant-0: trusted" in ran.stdout
     assert "Mon 2026-06-08 00:00" in ran.stdout
+
+
+def test_a_cold_forecast_is_no_failure(tmp_path):
+    path = tmp_path / "young.csv"
+    path.write_text("series,ts,value\nacme,2026-06-08 00:00Z,1\nacme,2026-06-08 00:05Z,2\n")
+    ran = _run("forecast", "--history", path)
+    assert "acme: cold" in ran.stdout
+    assert ran.exit_code == ExitCode.OK
+    assert "`cold`" in ExitCode.OK.meaning
 
 
 def test_a_table_tells_what_its_rows_are(tmp_path, samples):
