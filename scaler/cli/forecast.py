@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from forecasting.models import default_forecaster
-from forecasting.models.from_calls import ConcurrencyFromCalls
 from forecasting.origins import never_observed
 from forecasting.sources.settings import FileKind
-from scaler.cli.forecast_report import forecast_document, print_forecast
+from scaler.cli.forecast_report import ToldForecast, forecast_document, print_forecasts, print_largest
 from scaler.cli.history_file import (
     Country,
     DurationColumn,
@@ -25,6 +24,7 @@ from scaler.cli.history_file import (
     ValueColumn,
     seconds,
 )
+from scaler.cli.history_sum import forecast_sum, forecaster_of, sum_of
 from scaler.cli.output import ends_well, not_found, notice, print_json, result
 
 
@@ -35,7 +35,8 @@ def forecast(
         int, typer.Option(parser=seconds, metavar="DURATION", show_default="48h", help="How far ahead to look.")
     ] = 2 * 86400,
     tenant: Annotated[
-        list[str] | None, typer.Option(help="Tenant to show; repeat for several. All of them when left out.")
+        list[str] | None,
+        typer.Option(help="Tenant to show; repeat for several, and see their sum. All of them when left out."),
     ] = None,
     tz: TimeZone = None,
     country: Country = None,
@@ -48,7 +49,7 @@ def forecast(
     step: Step = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
-    """Forecast the hours after a history's end."""
+    """Forecast the hours after a history's end, of each tenant and of their sum."""
     file = HistoryFile(
         history, tz, country, subdivision, kind, series_column, time_column, value_column, duration_column, step
     )
@@ -57,16 +58,22 @@ def forecast(
     for name in tenant or ():
         if name not in load.series:
             not_found("tenant", name, list(load.series))
-    # Where the calls are known, who is up now and for how long says more about the next hour than the load alone.
-    model = default_forecaster() if calls is None else ConcurrencyFromCalls(calls, default_forecaster())
+    calendars = [calendar] * len(load.series)
     ahead = load.grid.after(max(1, horizon // load.grid.step_s))
+    shown = list(dict.fromkeys(tenant or load.series))
     with notice.status(f"forecasting {len(load.series)} series"):
         # All series, whichever are shown: they learn from one another.
-        outcome = model.forecast(load, [calendar] * len(load.series), ahead)
-    never = never_observed(load, calendar.time_zone, ahead)
-    shown = list(dict.fromkeys(tenant or load.series))
+        outcome = forecaster_of(calls).forecast(load, calendars, ahead)
+        never = never_observed(load, calendar.time_zone, ahead)
+        each, total = ToldForecast(outcome, never, never), None
+        if len(shown) > 1:
+            sums = sum_of(load, shown)
+            outcome = forecast_sum(load, calls, calendars, shown, sums, ahead)
+            closed = np.logical_and.reduce(never[[load.series.index(name) for name in shown]], keepdims=True)
+            total = ToldForecast(outcome, never_observed(sums, calendar.time_zone, ahead), closed)
     if as_json:
-        print_json(forecast_document(outcome, never, shown))
-        return
-    for name in shown:
-        print_forecast(result, outcome, never, name, calendar.time_zone)
+        print_json(forecast_document(each, total, shown))
+    elif tenant is not None:
+        print_forecasts(result, each, total, shown, calendar.time_zone)
+    else:
+        print_largest(result, each, total, load, calendar.time_zone)

@@ -14,7 +14,7 @@ from forecasting.sources import file as file_source
 from forecasting.sources.tables import read_rows
 from scaler.cli.exit_codes import ExitCode
 from scaler.cli.main import app
-from tests.forecasting.histories import days_before, office, office_rates
+from tests.forecasting.histories import days_before, matrix, office, office_rates
 
 NEW_YORK = "America/New_York"
 FIGURES = {"wape", "pin50", "pin90", "pin95", "pin99", "coverage95", "first_hour_wape"}
@@ -191,6 +191,46 @@ def test_a_forecast_is_shown_by_the_local_hour(samples):
     ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
     assert "tenant-0: trusted" in ran.stdout
     assert "Mon 2026-06-08 00:00" in ran.stdout
+
+
+def test_the_sum_of_all_tenants_comes_first_and_is_forecast_by_itself(samples):
+    ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
+    assert ran.stdout.startswith("sum of 2 tenants: trusted")
+    document = json.loads(_run("forecast", "--history", samples, *COLUMNS, "--horizon", "12h", "--json").stdout)
+    busy = {quantile: path[10] for quantile, path in document["sum"]["quantiles"].items()}
+    parts = [series["quantiles"] for series in document["series"].values()]
+    assert busy["0.5"] == pytest.approx(sum(part["0.5"][10] for part in parts), rel=0.05)
+    # Bursts of tenants do not come together: their upper lines do not add up.
+    assert busy["0.99"] < sum(part["0.99"][10] for part in parts)
+
+
+def test_one_tenant_has_no_sum(samples):
+    only = ("forecast", "--history", samples, *COLUMNS, "--horizon", "6h", "--tenant", "tenant-1")
+    assert "sum of" not in _run(*only).stdout
+    assert json.loads(_run(*only, "--json").stdout)["sum"] is None
+
+
+def test_of_many_tenants_the_largest_are_shown_and_the_others_counted(tmp_path):
+    grid = days_before("2026-06-08", 3)
+    values = np.full((23, grid.slots), 10, np.float32) * np.arange(23, dtype=np.float32)[:, None]
+    path = _write(tmp_path / "load.parquet", matrix(grid, values))
+    lines = _run("forecast", "--history", path, "--horizon", "1h").stdout.splitlines()
+    shown = [line.split(":")[0] for line in lines if line.startswith("tenant-")]
+    assert shown == [f"tenant-{row}" for row in range(22, 2, -1)]
+    assert lines[-1] == "the 20 largest of 23 tenants; 3 left out, see them by --tenant or --json"
+
+
+def test_the_sum_is_unknown_while_only_some_of_its_tenants_are_seen(tmp_path):
+    # On the first day, a Sunday, who opens later has not begun yet, and the sum is that of the other.
+    grid = days_before("2026-06-08", 29)
+    history = office(grid, series=2)
+    hour = (grid.starts_s // 3600) % 24
+    history.values[0, hour < 5] = np.nan
+    history.values[1, hour < 7] = np.nan
+    path = _write(tmp_path / "desks.parquet", history)
+    total = _run("forecast", "--history", path, "--horizon", "24h").stdout.split("tenant-0:")[0]
+    assert total.count("closed") == 5
+    assert total.count("unknown") == 2
 
 
 def test_a_cold_forecast_is_no_failure(tmp_path):
