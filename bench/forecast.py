@@ -59,7 +59,7 @@ def score_file(job: Job) -> BacktestResult:
     file = open_file(job.path, job.calendars)
     history, calls = file.load_and_calls()
     if job.until is not None:
-        history = until(history, job.until, file.time_zone)
+        history = until(history, job.until, file.calendar.time_zone)
     every = [MODELS[name] if name in MODELS else PEERS[name] for name in job.models]
     if calls is not None:
         every.append(ConcurrencyFromCalls(calls, default_forecaster()))
@@ -221,7 +221,7 @@ def main(argv: Sequence[str]) -> None:
             round(options.refit_days * _DAY_S),
         )
         outcome = outcomes[path.stem] = in_own_process(job)
-        zone = ZoneInfo(open_file(path, job.calendars).time_zone)
+        zone = ZoneInfo(open_file(path, job.calendars).calendar.time_zone)
         first, last = (
             datetime.fromtimestamp(at, zone).isoformat(" ", "minutes")
             for at in (outcome.first_origin_s, outcome.last_origin_s)

@@ -26,5 +26,19 @@ class HistoryFormatError(SourceError):
     """A history file does not have the columns, types or time zone that were named."""
 
 
+class MissingColumnError(HistoryFormatError):
+    """A history file has no column of the name that was given.
+
+    `told` says so without the remedy: whoever took the names by other means than a configuration has another one.
+    """
+
+    def __init__(self, told: str) -> None:
+        super().__init__(told)
+        self.told = told
+
+    def __str__(self) -> str:
+        return f"{self.told}. Name them by seriesColumn, timeColumn and the query"
+
+
 class ForecastInputError(ForecastingError, ValueError):
     """Shapes, grids or quantiles that do not fit together: a fault in the calling code."""

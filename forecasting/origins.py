@@ -25,6 +25,7 @@ _SHARE_TESTED = 4
 _QUARTERS = 4
 _FARTHEST_S = 5 * DAY_S
 """How far ahead in civil time a path may run on over closed hours: a long weekend, and no more."""
+_WEEKS_OF_EVIDENCE = 2
 _ALWAYS_OPEN = 0.95
 """With so large a share of the week observed in most weeks, what is missing are gaps and no closing time."""
 
@@ -93,14 +94,40 @@ def origins_of(
 def open_slots(history: LoadMatrix, clock: CivilTime) -> BoolArray:
     """Which slots of the grid lie in a slot of the local week that any series shows in most weeks. Shape (slots,)."""
     seen = history.observed.any(axis=0)
-    of_week = clock.weekday * clock.slots_per_day + clock.slot_of_day
-    cells = 7 * clock.slots_per_day
+    of_week, cells = _slot_of_week(clock)
     weeks = np.bincount(of_week, minlength=cells)
     is_open = np.bincount(of_week, weights=seen, minlength=cells) * 2 > weeks
     if history.grid.slots * history.grid.step_s < 2 * _WEEK_S or is_open.mean() >= _ALWAYS_OPEN or not is_open.any():
         return np.ones(history.grid.slots, dtype=np.bool_)
     at_slots: BoolArray = is_open[of_week]
     return at_slots
+
+
+def never_observed(history: LoadMatrix, time_zone: str, ahead: SlotGrid) -> BoolArray:
+    """Which slots ahead lie in a slot of the local week that a series has never shown. Shape (series, ahead.slots).
+
+    Weeks count from the series' first observation on, and one without it is no evidence: it takes two. `ahead` has the
+    history's step.
+
+    Raises:
+        ForecastInputError: the zone is unknown, or a slot is longer than a day.
+    """
+    of_week, cells = _slot_of_week(civil_time(time_zone, history.grid))
+    of_week_ahead, _ = _slot_of_week(civil_time(time_zone, ahead))
+    never = np.zeros((len(history.series), ahead.slots), dtype=np.bool_)
+    for row, values in enumerate(history.values):
+        shown = np.flatnonzero(~np.isnan(values))
+        if shown.size == 0:
+            continue
+        weeks = np.bincount(of_week[shown[0] :], minlength=cells)
+        seen = np.bincount(of_week[shown], minlength=cells)
+        never[row] = ((weeks >= _WEEKS_OF_EVIDENCE) & (seen == 0))[of_week_ahead]
+    return never
+
+
+def _slot_of_week(clock: CivilTime) -> tuple[Int64Array, int]:
+    """The slot of the local week at each slot of a grid, and how many a week has."""
+    return clock.weekday * clock.slots_per_day + clock.slot_of_day, 7 * clock.slots_per_day
 
 
 def _last_midnight_s(is_open: BoolArray, clock: CivilTime) -> int:

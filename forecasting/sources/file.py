@@ -101,6 +101,14 @@ class FileSource:
         """
         return None if self._settings.kind is FileKind.EVENTS else _native_step_s(self._rows(query))
 
+    def has_local_times(self, query: HistoryQuery) -> bool:
+        """Whether the files write times without an offset, which are what the settings' zone makes of them.
+
+        Raises:
+            HistoryFormatError: a file is not what the settings say.
+        """
+        return self._rows(query).local_times
+
     def span_s(self, query: HistoryQuery) -> tuple[float, float]:
         """From the first to the last instant that the files tell of, epoch seconds; (0, 0) when they are empty.
 

@@ -13,6 +13,7 @@ Whole and decimal numbers are epoch seconds.
 from __future__ import annotations
 
 import logging
+import re
 
 import numpy as np
 import pandas as pd
@@ -44,6 +45,16 @@ def epoch_seconds(times: pd.Series, series: pd.Series, time_zone: str, where: st
     seconds: Float64Array = utc.astype(np.int64) / 1e6
     seconds[np.isnat(utc)] = np.nan
     return seconds
+
+
+def is_local(times: pd.Series) -> bool:
+    """Whether `epoch_seconds`, which has read this column, needed the zone: its times carry no offset."""
+    if pd.api.types.is_numeric_dtype(times.dtype) or times.empty:
+        return False
+    if pd.api.types.is_datetime64_any_dtype(times.dtype):
+        return times.dt.tz is None
+    # Either all carry one or none does.
+    return re.search(_OFFSET, str(times.iloc[0])) is None
 
 
 def _from_numbers(times: pd.Series, where: str) -> Float64Array:

@@ -12,21 +12,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from forecasting.errors import HistoryFormatError
+from forecasting.errors import HistoryFormatError, MissingColumnError
 from forecasting.grid import Int64Array
-from forecasting.sources.local_time import epoch_seconds
+from forecasting.sources.local_time import epoch_seconds, is_local
 from forecasting.sources.samples import Float64Array
 from forecasting.sources.settings import FileSettings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rows:
-    """Rows of all files in reading order: the series' number (rows,), epoch seconds (rows,), numbers per column."""
+    """Rows of all files in reading order: the series' number (rows,), epoch seconds (rows,), numbers per column.
+
+    `local_times` says whether a file writes times without an offset, which are what the settings' zone makes of them.
+    """
 
     series: tuple[str, ...]
     series_of_row: Int64Array
     times_s: Float64Array
     numbers: dict[str, Float64Array]
+    local_times: bool
 
 
 def read_rows(settings: FileSettings, columns: Sequence[str]) -> Rows:
@@ -35,7 +39,8 @@ def read_rows(settings: FileSettings, columns: Sequence[str]) -> Rows:
     Raises:
         HistoryFormatError: a file, a column or a type is not what the settings say.
     """
-    frames = [_read(Path(path), settings, columns) for path in settings.paths]
+    read = [_read(Path(path), settings, columns) for path in settings.paths]
+    frames = [frame for frame, _ in read]
     frame = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
     frame = frame[frame["time"].notna()]
     # Sorted, so that a row's number does not depend on the order of the file.
@@ -45,10 +50,12 @@ def read_rows(settings: FileSettings, columns: Sequence[str]) -> Rows:
         codes.astype(np.int64),
         frame["time"].to_numpy(dtype=np.float64),
         {column: frame[f"number {column}"].to_numpy(dtype=np.float64) for column in columns},
+        any(local for _, local in read),
     )
 
 
-def _read(path: Path, settings: FileSettings, columns: Sequence[str]) -> pd.DataFrame:
+def _read(path: Path, settings: FileSettings, columns: Sequence[str]) -> tuple[pd.DataFrame, bool]:
+    """The rows of a file, and whether its times are local."""
     wanted = [settings.series_column, settings.time_column, *columns]
     try:
         raw = _read_parquet(path, wanted) if path.suffix == ".parquet" else _read_csv(path, wanted)
@@ -66,10 +73,11 @@ def _read(path: Path, settings: FileSettings, columns: Sequence[str]) -> pd.Data
         raise HistoryFormatError(f"{path}: row {int(np.argmax(series.isna())) + 1} has no {settings.series_column}")
     series = series.astype("str")
     where = f"{path}: column {settings.time_column!r}"
-    rows = {"series": series, "time": epoch_seconds(raw[settings.time_column], series, settings.time_zone, where)}
+    times = raw[settings.time_column]
+    rows = {"series": series, "time": epoch_seconds(times, series, settings.time_zone, where)}
     for column in columns:
         rows[f"number {column}"] = _numbers(raw[column], f"{path}: column {column!r}")
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows), is_local(times)
 
 
 def _read_parquet(path: Path, wanted: Sequence[str]) -> pd.DataFrame:
@@ -98,11 +106,8 @@ def _check_columns(path: Path, wanted: Sequence[str], present: Sequence[str]) ->
     if not missing:
         return
     nearest = difflib.get_close_matches(missing[0], present, n=1)
-    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
-    raise HistoryFormatError(
-        f"{path}: there is no column {missing[0]!r}{hint} The columns are {', '.join(present)}. "
-        "Name them by seriesColumn, timeColumn and the query"
-    )
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else "."
+    raise MissingColumnError(f"{path}: there is no column {missing[0]!r}{hint} The columns are {', '.join(present)}")
 
 
 def _numbers(column: pd.Series, where: str) -> Float64Array:

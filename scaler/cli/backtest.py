@@ -30,7 +30,7 @@ from scaler.cli.history_file import (
     ValueColumn,
     seconds,
 )
-from scaler.cli.output import ends_well, not_found, notice, print_json, result, write_chart
+from scaler.cli.output import chart_page, ends_well, not_found, notice, print_json, result, write_chart
 
 FROM_CALLS = "from-calls"
 """The model that only a file of calls has."""
@@ -43,7 +43,7 @@ def backtest(
         int,
         typer.Option(parser=seconds, metavar="DURATION", show_default="24h", help="How far ahead each origin looks."),
     ] = 86400,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     country: Country = None,
     subdivision: Subdivision = None,
     kind: Kind = FileKind.SAMPLES,
@@ -79,7 +79,12 @@ def backtest(
     ] = False,
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Draw the largest series and the scores there.", dir_okay=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Draw the largest series and the scores there.",
+            dir_okay=False,
+            callback=chart_page,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -100,7 +105,7 @@ def backtest(
         known[FROM_CALLS] = ConcurrencyFromCalls(calls, default_forecaster(), name=FROM_CALLS)
     light = [name for name in names if name not in HEAVY] or [DEFAULT_MODEL]
     heavy = [known[name] for name in names if name in HEAVY]
-    picture = BacktestChart.of_largest(load, tz)
+    picture = BacktestChart.of_largest(load, calendar.time_zone)
     with _progress_bar() as bar:
         task = bar.add_task("replaying origins")
         outcome = replay(
@@ -118,7 +123,7 @@ def backtest(
     if as_json:
         print_json(backtest_document(outcome))
     else:
-        print_tables(result, outcome, tz)
+        print_tables(result, outcome, calendar.time_zone)
     if chart is not None:
         write_chart(chart, picture.page(outcome))
 

@@ -48,7 +48,7 @@ def demo(
         Path | None,
         typer.Option(help="Play this history instead of simulated tenants.", exists=True, dir_okay=False),
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     country: Country = None,
     subdivision: Subdivision = None,
     kind: Kind = FileKind.SAMPLES,

@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 _MEANINGS = {
-    ExitCode.OK: "Done.",
+    ExitCode.OK: "Done. A forecast or an outlook that is `cold`, with too little history for a path, ends so as well.",
     ExitCode.FAILED: (
         "Something failed that is not the input's fault, or the doctor found what can cut calls; the message says what."
     ),

@@ -11,15 +11,17 @@ import typer
 from pydantic import ValidationError
 
 from forecasting.calendar import CivilCalendar
-from forecasting.errors import HistoryFormatError
+from forecasting.errors import HistoryFormatError, MissingColumnError
 from forecasting.grid import SlotGrid
 from forecasting.load import LoadMatrix, Measure
 from forecasting.sources.events import Calls
 from forecasting.sources.file import FileSource
 from forecasting.sources.protocol import HistoryQuery
 from forecasting.sources.settings import FileKind, FileSettings
-from scaler.policy.durations import parse_duration
+from scaler.cli.output import notice
+from scaler.policy.durations import check_divides_hour, parse_duration
 
+_DEFAULT_ZONE = "UTC"
 _EVENTS_STEP_S = 300
 _MOST_SLOTS = 3_000_000
 """More than 28 years of 5 minutes: a time that is wrong, rather than a history."""
@@ -40,11 +42,28 @@ def seconds(text: str | int) -> int:
     return value
 
 
+def step_seconds(text: str | int) -> int:
+    """The width of a slot in seconds, as a policy could have it too.
+
+    Raises:
+        typer.BadParameter: it is no duration, or does not divide an hour.
+    """
+    value = seconds(text)
+    try:
+        check_divides_hour(value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    return value
+
+
 History = Annotated[
     Path,
     typer.Option(help="Parquet or CSV file in long form: one row per series and time.", exists=True, dir_okay=False),
 ]
-TimeZone = Annotated[str, typer.Option("--tz", help="IANA time zone of local times and of the working day.")]
+TimeZone = Annotated[
+    str | None,
+    typer.Option("--tz", show_default=_DEFAULT_ZONE, help="IANA time zone of local times and of the working day."),
+]
 Country = Annotated[str | None, typer.Option(help="Country code for public holidays, like US.")]
 Subdivision = Annotated[str | None, typer.Option(help="Subdivision for public holidays, like NY.")]
 Kind = Annotated[FileKind, typer.Option(help="What a row is: a value at a time, or a call with its duration.")]
@@ -57,17 +76,19 @@ DurationColumn = Annotated[
 Step = Annotated[
     int | None,
     typer.Option(
-        parser=seconds, metavar="DURATION", help="Width of a slot. The file's own step when left out, 5m for events."
+        parser=step_seconds,
+        metavar="DURATION",
+        help="Width of a slot, which must divide an hour. The file's own step when left out, 5m for events.",
     ),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryFile:
-    """A file, its columns, and the civil time of its series."""
+    """A file, its columns, and the civil time of its series. Without a `time_zone` that is UTC."""
 
     path: Path
-    time_zone: str
+    time_zone: str | None
     country: str | None
     subdivision: str | None
     kind: FileKind
@@ -90,7 +111,7 @@ class HistoryFile:
         if self.subdivision is not None and self.subdivision not in known.get(self.country or "", []):
             of = f"{self.country} has" if self.country else "without --country there is"
             raise typer.BadParameter(f"{of} no subdivision {self.subdivision!r}", param_hint="--subdivision")
-        return CivilCalendar(self.time_zone, self.country, self.subdivision)
+        return CivilCalendar(self.time_zone or _DEFAULT_ZONE, self.country, self.subdivision)
 
     def load(self) -> LoadMatrix:
         """Everything that the file tells of the load.
@@ -110,19 +131,28 @@ class HistoryFile:
         """
         source, query = FileSource(self._settings(), str(self.path)), self._query
         try:
-            first_s, end_s = source.span_s(query)
-            step_s = self.step_s or source.native_step_s(query) or _EVENTS_STEP_S
-            grid = SlotGrid.covering(first_s, end_s, step_s)
-            if grid.slots == 0:
-                raise HistoryFormatError(f"{self.path}: it holds no load at all")
-            if grid.slots > _MOST_SLOTS:
-                raise HistoryFormatError(
-                    f"{self.path}: it spans {(end_s - first_s) / 86400:.0f} days, too many for a step of {step_s} s; "
-                    "is a time wrong? Else use a longer --step"
-                )
+            grid = self._grid(source)
+            if self.time_zone is None and source.has_local_times(query):
+                notice.print("times carry no offset and were read as UTC; name their zone with --tz", soft_wrap=True)
             return source.read(query, grid), source.calls(query)
+        except MissingColumnError as error:
+            value = "--value-column" if self.kind is FileKind.SAMPLES else "--duration-column"
+            raise HistoryFormatError(f"{error.told}. Name them by --series-column, --time-column and {value}") from None
         finally:
             source.close()
+
+    def _grid(self, source: FileSource) -> SlotGrid:
+        first_s, end_s = source.span_s(self._query)
+        step_s = self.step_s or source.native_step_s(self._query) or _EVENTS_STEP_S
+        grid = SlotGrid.covering(first_s, end_s, step_s)
+        if grid.slots == 0:
+            raise HistoryFormatError(f"{self.path}: it holds no load at all")
+        if grid.slots > _MOST_SLOTS:
+            raise HistoryFormatError(
+                f"{self.path}: it spans {(end_s - first_s) / 86400:.0f} days, too many for a step of {step_s} s; "
+                "is a time wrong? Else use a longer --step"
+            )
+        return grid
 
     @property
     def _query(self) -> HistoryQuery:
@@ -139,7 +169,7 @@ class HistoryFile:
                 kind=self.kind,
                 series_column=self.series_column,
                 time_column=self.time_column,
-                time_zone=self.time_zone,
+                time_zone=self.time_zone or _DEFAULT_ZONE,
             )
         except ValidationError as error:
             # The zone is the only setting that an option's own type does not check already.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from forecasting.load import LoadMatrix, fleet_sums
+from forecasting.load import fleet_sums
 from forecasting.models.common_fall import common_falls, falls_of_sums
 from forecasting.outlook.weekly import MOST_WEEKS, Outlook, weekly_outlook
 from forecasting.sources.settings import FileKind
@@ -24,9 +24,10 @@ from scaler.cli.history_file import (
     TimeZone,
     ValueColumn,
 )
+from scaler.cli.history_sum import name_of_sum
 from scaler.cli.outlook_chart import outlook_page
 from scaler.cli.outlook_report import outlook_document, print_outlook
-from scaler.cli.output import ends_well, not_found, notice, print_json, result, write_chart
+from scaler.cli.output import chart_page, ends_well, not_found, notice, print_json, result, write_chart
 
 
 @ends_well
@@ -37,7 +38,7 @@ def outlook(
         list[str] | None,
         typer.Option(help="Tenant of the fleet; repeat for several, and see their sum. All of them when left out."),
     ] = None,
-    tz: TimeZone = "UTC",
+    tz: TimeZone = None,
     country: Country = None,
     subdivision: Subdivision = None,
     kind: Kind = FileKind.SAMPLES,
@@ -48,7 +49,12 @@ def outlook(
     step: Step = None,
     chart: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Draw the weeks behind and ahead there.", dir_okay=False),
+        typer.Option(
+            metavar="FILE.html",
+            help="Draw the weeks behind and ahead there.",
+            dir_okay=False,
+            callback=chart_page,
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
@@ -69,7 +75,7 @@ def outlook(
         each = weekly_outlook(load, calendars, weeks, falls=falls)
         total = None
         if len(shown) > 1:
-            members = {_name_of_sum(load, len(shown)): shown}
+            members = {name_of_sum(load, len(shown)): shown}
             of_sum = falls_of_sums(falls, load, members)
             total = weekly_outlook(fleet_sums(load, members), calendars[:1], weeks, falls=of_sum)
     _tell(each, total, shown, tenant is not None, as_json)
@@ -82,11 +88,3 @@ def _tell(each: Outlook, total: Outlook | None, shown: list[str], asked: bool, a
         print_json(outlook_document(each, total, shown))
     else:
         print_outlook(result, each, total, shown, each_by_week=asked or total is None)
-
-
-def _name_of_sum(load: LoadMatrix, tenants: int) -> str:
-    """What the sum is called, unlike any tenant."""
-    name = f"sum of {tenants} tenants"
-    while name in load.series:
-        name = f"the {name}"
-    return name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from difflib import get_close_matches
 from functools import wraps
@@ -34,6 +35,18 @@ def fail(message: str, code: ExitCode) -> NoReturn:
     """Say what is wrong on standard error and end."""
     notice.print(message, style="red", markup=False, soft_wrap=True)
     raise typer.Exit(code)
+
+
+def chart_page(page: Path | None) -> Path | None:
+    """What `--chart` names, looked at before anything is computed: a run of minutes must not end over a directory.
+
+    Raises:
+        typer.BadParameter: there is no such directory, or it cannot be written to.
+    """
+    if page is not None and not os.access(page.parent, os.W_OK | os.X_OK):
+        reason = "cannot be written to" if page.parent.is_dir() else "does not exist"
+        raise typer.BadParameter(f"the directory {page.parent} {reason}; name a file in a directory of yours")
+    return page
 
 
 def write_chart(page: Path, text: str) -> None:

@@ -25,6 +25,16 @@ def parse_duration(value: object) -> int:
     raise ValueError(f"{shown(value)} is not a duration; write it like '90s', '5m', '4h', '2d', '8w' or '1h30m'")
 
 
+def check_divides_hour(step_s: int) -> None:
+    """Nothing for the width of a slot that fits into an hour without rest.
+
+    Raises:
+        ValueError: it does not, with the usual ones.
+    """
+    if 3600 % step_s:
+        raise ValueError(f"{format_duration(step_s)} does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h")
+
+
 def format_duration(seconds: float) -> str:
     """The shortest exact way to write whole seconds: 5400 becomes '1h30m'."""
     rest = round(seconds)

@@ -16,7 +16,7 @@ import holidays
 from pydantic import AfterValidator, Field, model_validator
 
 from forecasting.sources.protocol import SlotStatistic
-from scaler.policy.durations import format_duration
+from scaler.policy.durations import check_divides_hour
 from scaler.policy.effects import EventEffect, factor_of, is_closed, like_of
 from scaler.policy.fields import (
     Cron,
@@ -113,10 +113,10 @@ class HistorySpec(PolicyModel):
 
     @model_validator(mode="after")
     def _step_divides_the_hour(self) -> Self:
-        if 3600 % self.step:
-            raise FieldsError(
-                f"{format_duration(self.step)} does not divide an hour; use 1m, 5m, 10m, 15m, 30m or 1h", "step"
-            )
+        try:
+            check_divides_hour(self.step)
+        except ValueError as error:
+            raise FieldsError(str(error), "step") from None
         return self
 
     @model_validator(mode="after")

@@ -138,7 +138,7 @@ def test_numbers_are_epoch_seconds(csv) -> None:
             "serie,ts,value\na,2026-05-29,1\n",
             r"no column 'series'; did you mean 'serie'\? The columns are serie, ts, value",
         ),
-        ("series,ts,wert\na,2026-05-29,1\n", r"no column 'value'\.? .*The columns are series, ts, wert"),
+        ("series,ts,wert\na,2026-05-29,1\n", r"'value'\. The columns are series, ts, wert\. Name them by seriesColumn"),
         ("series,ts,value\na,yesterday,1\n", r"column 'ts': row 1 holds 'yesterday'; write times like"),
         ("series,ts,value\na,,1\n", r"row 1 has no time"),
         ("series,ts,value\n,2026-05-29,1\n", r"row 1 has no series"),

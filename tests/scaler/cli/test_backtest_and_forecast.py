@@ -12,8 +12,9 @@ from forecasting.models.weekly_mean import WeeklyMean
 from forecasting.peers import PEERS
 from forecasting.sources import file as file_source
 from forecasting.sources.tables import read_rows
+from scaler.cli.exit_codes import ExitCode
 from scaler.cli.main import app
-from tests.forecasting.histories import days_before, office, office_rates
+from tests.forecasting.histories import days_before, matrix, office, office_rates
 
 NEW_YORK = "America/New_York"
 FIGURES = {"wape", "pin50", "pin90", "pin95", "pin99", "coverage95", "first_hour_wape"}
@@ -21,6 +22,13 @@ FIGURES = {"wape", "pin50", "pin90", "pin95", "pin99", "coverage95", "first_hour
 
 def _run(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def _write(path, history):
+    times = pd.to_datetime(history.grid.starts_s, unit="s", utc=True)
+    frames = [pd.DataFrame({"series": name, "ts": times, "value": history.row(name)}) for name in history.series]
+    pd.concat(frames).to_parquet(path)
+    return path
 
 
 @pytest.fixture(scope="module")
@@ -118,13 +126,21 @@ def test_the_chart_is_one_page_with_escaped_names(tmp_path):
     assert "<h2>All series</h2>" in text
 
 
-def test_a_chart_that_cannot_be_written_says_where(samples, tmp_path):
+def test_a_chart_in_no_directory_is_told_before_the_run(samples, tmp_path, monkeypatch):
+    monkeypatch.setattr(file_source, "read_rows", lambda *_: pytest.fail("the file was read"))
+    ran = _run("backtest", "--history", samples, *COLUMNS, "--chart", tmp_path / "nowhere" / "chart.html")
+    assert ran.exit_code == 2
+    assert "--chart" in ran.stderr
+    assert "does not exist; name a file" in " ".join(ran.stderr.replace("│", "").split())
+
+
+def test_a_chart_that_cannot_be_written_says_where(samples):
     ran = _run(
         *("backtest", "--history", samples, *COLUMNS, "--model", "seasonal-naive", "--window", "3d"),
-        *("--chart", tmp_path / "nowhere" / "chart.html"),
+        *("--chart", "/dev/full"),
     )
     assert ran.exit_code == 1
-    assert "nowhere" in ran.stderr
+    assert "/dev/full" in ran.stderr
 
 
 def test_a_file_of_calls_becomes_concurrency(calls):
@@ -175,6 +191,82 @@ def test_a_forecast_is_shown_by_the_local_hour(samples):
     ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
     assert "tenant-0: trusted" in ran.stdout
     assert "Mon 2026-06-08 00:00" in ran.stdout
+
+
+def test_the_sum_of_all_tenants_comes_first_and_is_forecast_by_itself(samples):
+    ran = _run("forecast", "--history", samples, *COLUMNS, "--horizon", "6h")
+    assert ran.stdout.startswith("sum of 2 tenants: trusted")
+    document = json.loads(_run("forecast", "--history", samples, *COLUMNS, "--horizon", "12h", "--json").stdout)
+    busy = {quantile: path[10] for quantile, path in document["sum"]["quantiles"].items()}
+    parts = [series["quantiles"] for series in document["series"].values()]
+    assert busy["0.5"] == pytest.approx(sum(part["0.5"][10] for part in parts), rel=0.05)
+    # Bursts of tenants do not come together: their upper lines do not add up.
+    assert busy["0.99"] < sum(part["0.99"][10] for part in parts)
+
+
+def test_one_tenant_has_no_sum(samples):
+    only = ("forecast", "--history", samples, *COLUMNS, "--horizon", "6h", "--tenant", "tenant-1")
+    assert "sum of" not in _run(*only).stdout
+    assert json.loads(_run(*only, "--json").stdout)["sum"] is None
+
+
+def test_of_many_tenants_the_largest_are_shown_and_the_others_counted(tmp_path):
+    grid = days_before("2026-06-08", 3)
+    values = np.full((23, grid.slots), 10, np.float32) * np.arange(23, dtype=np.float32)[:, None]
+    path = _write(tmp_path / "load.parquet", matrix(grid, values))
+    lines = _run("forecast", "--history", path, "--horizon", "1h").stdout.splitlines()
+    shown = [line.split(":")[0] for line in lines if line.startswith("tenant-")]
+    assert shown == [f"tenant-{row}" for row in range(22, 2, -1)]
+    assert lines[-1] == "the 20 largest of 23 tenants; 3 left out, see them by --tenant or --json"
+
+
+def test_the_sum_is_unknown_while_only_some_of_its_tenants_are_seen(tmp_path):
+    # On the first day, a Sunday, who opens later has not begun yet, and the sum is that of the other.
+    grid = days_before("2026-06-08", 29)
+    history = office(grid, series=2)
+    hour = (grid.starts_s // 3600) % 24
+    history.values[0, hour < 5] = np.nan
+    history.values[1, hour < 7] = np.nan
+    path = _write(tmp_path / "desks.parquet", history)
+    total = _run("forecast", "--history", path, "--horizon", "24h").stdout.split("tenant-0:")[0]
+    assert total.count("closed") == 5
+    assert total.count("unknown") == 2
+
+
+def test_a_cold_forecast_is_no_failure(tmp_path):
+    path = tmp_path / "young.csv"
+    path.write_text("series,ts,value\nacme,2026-06-08 00:00Z,1\nacme,2026-06-08 00:05Z,2\n")
+    ran = _run("forecast", "--history", path)
+    assert "acme: cold" in ran.stdout
+    assert ran.exit_code == ExitCode.OK
+    assert "`cold`" in ExitCode.OK.meaning
+
+
+def test_a_table_tells_what_its_rows_are(tmp_path, samples):
+    grid = days_before("2026-06-08", 14, step_s=300)
+    path = _write(tmp_path / "load.parquet", office(grid))
+    ran = _run("forecast", "--history", path, "--horizon", "2h")
+    rows = [line for line in ran.stdout.splitlines() if "2026-06-08" in line]
+    assert len(rows) == 2
+    assert "largest 5-minute slot of each hour" in ran.stdout
+    assert "load of each slot" in _run("forecast", "--history", samples, *COLUMNS, "--horizon", "2h").stdout
+
+
+def test_hours_that_no_week_has_shown_are_closed(tmp_path):
+    grid = days_before("2026-06-08", 28)
+    history = office(grid, series=2)
+    hour = (grid.starts_s // 3600) % 24
+    history.values[1, (hour < 7) | (hour >= 21)] = np.nan
+    path = _write(tmp_path / "desk.parquet", history)
+    ran = _run("forecast", "--history", path, "--horizon", "24h", "--tenant", "tenant-1")
+    closed = [line for line in ran.stdout.splitlines() if "closed" in line]
+    assert len(closed) == 10
+    assert "06:00" in closed[6]
+    assert "21:00" in closed[7]
+    assert "." not in closed[0]
+    series = json.loads(_run("forecast", "--history", path, "--horizon", "24h", "--json").stdout)["series"]
+    assert series["tenant-1"]["never_observed"] == [h < 7 or h >= 21 for h in range(24)]
+    assert not any(series["tenant-0"]["never_observed"])
 
 
 @pytest.mark.parametrize(

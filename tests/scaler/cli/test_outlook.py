@@ -171,7 +171,7 @@ def test_without_statsmodels_the_command_says_how_to_install_it(file, monkeypatc
         (("--tz", "New York"), 2, "IANA"),
         (("--tenant", "tenant-7"), 5, "Did you mean"),
         (("--value-column", "call"), 3, "there is no column 'call'"),
-        (("--chart", "/nowhere/at/all.html"), 1, "--chart"),
+        (("--chart", "/nowhere/at/all.html"), 2, "--chart"),
     ],
 )
 def test_a_wrong_option_is_named_with_its_remedy(file, arguments, code, message):
