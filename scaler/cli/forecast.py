@@ -23,9 +23,10 @@ from scaler.cli.history_file import (
     TimeZone,
     ValueColumn,
     seconds,
+    tenants_asked,
 )
 from scaler.cli.history_sum import forecast_sum, forecaster_of, sum_of
-from scaler.cli.output import ends_well, not_found, notice, print_json, result
+from scaler.cli.output import ends_well, notice, print_json, result
 
 
 @ends_well
@@ -55,12 +56,9 @@ def forecast(
     )
     calendar = file.calendar
     load, calls = file.load_and_calls()
-    for name in tenant or ():
-        if name not in load.series:
-            not_found("tenant", name, list(load.series))
     calendars = [calendar] * len(load.series)
     ahead = load.grid.after(max(1, horizon // load.grid.step_s))
-    shown = list(dict.fromkeys(tenant or load.series))
+    shown = tenants_asked(load, tenant)
     with notice.status(f"forecasting {len(load.series)} series"):
         # All series, whichever are shown: they learn from one another.
         outcome = forecaster_of(calls).forecast(load, calendars, ahead)

@@ -18,7 +18,7 @@ from forecasting.sources.events import Calls
 from forecasting.sources.file import FileSource
 from forecasting.sources.protocol import HistoryQuery
 from forecasting.sources.settings import FileKind, FileSettings
-from scaler.cli.output import notice
+from scaler.cli.output import not_found, notice
 from scaler.policy.durations import check_divides_hour, parse_duration
 
 _DEFAULT_ZONE = "UTC"
@@ -175,3 +175,11 @@ class HistoryFile:
             # The zone is the only setting that an option's own type does not check already.
             reason = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise typer.BadParameter(reason, param_hint="--tz") from None
+
+
+def tenants_asked(load: LoadMatrix, named: list[str] | None) -> list[str]:
+    """The tenants that `--tenant` names, each once, all of the history without it; ends with one unknown."""
+    for name in named or ():
+        if name not in load.series:
+            not_found("tenant", name, list(load.series))
+    return list(dict.fromkeys(named or load.series))

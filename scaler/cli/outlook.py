@@ -23,11 +23,12 @@ from scaler.cli.history_file import (
     TimeColumn,
     TimeZone,
     ValueColumn,
+    tenants_asked,
 )
 from scaler.cli.history_sum import name_of_sum
 from scaler.cli.outlook_chart import outlook_page
 from scaler.cli.outlook_report import outlook_document, print_outlook
-from scaler.cli.output import chart_page, ends_well, not_found, notice, print_json, result, write_chart
+from scaler.cli.output import chart_page, ends_well, notice, print_json, result, write_chart
 
 
 @ends_well
@@ -64,10 +65,7 @@ def outlook(
     )
     calendar = file.calendar
     load = file.load()
-    for name in tenant or ():
-        if name not in load.series:
-            not_found("tenant", name, list(load.series))
-    shown = list(dict.fromkeys(tenant or load.series))
+    shown = tenants_asked(load, tenant)
     calendars = [calendar] * len(load.series)
     with notice.status(f"looking {weeks} weeks ahead of {len(load.series)} series"):
         falls = common_falls(load, calendars)
