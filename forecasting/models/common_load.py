@@ -3,7 +3,7 @@
 A tenant's own last minutes are mostly noise; those of all tenants together are not. So their mean is looked at as a
 series of its own, with a weekly profile of its own, and how far it lies off tells every tenant something of what
 comes. It is a mean of roots, so that no large tenant decides, and by what each usually has, so that who comes or goes
-moves nothing. What lowers it moves medians and no upper line: it may be the failed trunk of some.
+moves nothing. What lowers it moves medians and hardly an upper line: it may be the failed trunk of some.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from forecasting.quantile_lines import in_order
 
 _RESTLESS = np.float32(3.0)
 """Typical residuals that a day lies off on average, and more, are no guide to other days."""
+_OWN_NOISE = np.float32(0.02)
+"""What is in common may lower an upper line by so much of its root: that much of it is mere noise of those sampled."""
 _RETURNS = 0.25
 """How likely a fall far below what is usual is over in any slot ahead: an outage, a storm, a trunk that failed."""
 _KNOTS = 48
@@ -127,8 +129,8 @@ class Centre:
 
     `features` with the profile, `hour` and `weekday`, each (origins, leads), `leads_s` (leads,), and `unrest` (series,
     origins, windows), how far off the profile the last hours and days were whichever way, are what trees read besides.
-    `lowered` (series, origins, leads) is how far the root lies below what each series' own past says, None where
-    nothing is in common.
+    `lowered` (series, origins, leads) is how far the root lies below what each series' own past says, but for a
+    little; None where nothing is in common.
     """
 
     root: FloatArray
@@ -179,7 +181,7 @@ class Centre:
         return self.root if self.lowered is None else self.root + self.lowered
 
     def _not_lowered_by_others(self, lines: FloatArray, wanted: tuple[float, ...]) -> None:
-        """Keep upper lines (series, origins, leads, wanted) no lower than each series' own past would draw them.
+        """Keep upper lines (series, origins, leads, wanted) where each series' own past draws them, or hardly lower.
 
         What lowers the mean of all may be a storm, or the failed trunk of some: nobody else may be sized by that.
         """
@@ -253,7 +255,8 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
     root = correction.at(features, leads_s)
     lowered = None
     if features.common is not None:
-        lowered = np.maximum(correction.at_alone(features, leads_s) - root, np.float32(0.0))
+        safe = (np.float32(1.0) - _OWN_NOISE) * correction.at_alone(features, leads_s)
+        lowered = np.maximum(safe - root, np.float32(0.0))
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
     width = spread[:, hours]
     if seen.doubt is not None:

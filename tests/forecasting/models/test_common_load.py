@@ -82,7 +82,8 @@ def test_the_failed_trunk_of_some_lowers_no_line_that_others_are_sized_by(down, 
     alone = replace(model, learnt=replace(model.learnt, correction=_alone(model.learnt.correction)))
     whole = _others(usual.values, alone, others)
     upper = [QUANTILES.index(quantile) for quantile in (0.9, 0.95, 0.99)]
-    assert (beside[upper] >= 0.98 * whole[upper]).all()
+    # Two parts in a hundred of the root, four of the load: what is granted to noise.
+    assert (beside[upper] >= 0.96 * whole[upper]).all()
     assert (np.diff(beside) >= 0).all()
 
 
