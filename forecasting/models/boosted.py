@@ -22,7 +22,8 @@ from threadpoolctl import ThreadpoolController
 
 from forecasting.grid import Int64Array
 from forecasting.load import BoolArray
-from forecasting.models.spread import HORIZON_GROUPS, ResidualLaw, between_levels, level_classes
+from forecasting.models.residual_law import ResidualLaw, between_levels
+from forecasting.models.spread import HORIZON_GROUPS, level_classes
 from forecasting.models.week_layout import Float64Array, FloatArray
 from forecasting.quantile_lines import in_order
 

@@ -14,9 +14,10 @@ from forecasting.models.chunks import Chunk
 from forecasting.models.features import Features, features_of
 from forecasting.models.recent import UNREST_DAY, Past, past_of, unrest
 from forecasting.models.regression import Correction, horizon_class
+from forecasting.models.residual_law import ResidualLaw
 from forecasting.models.shapes import WeeklyShapes
 from forecasting.models.special_days import SpecialDays, place_special_days, without_special_days
-from forecasting.models.spread import HORIZON_GROUPS, HOURS, ResidualLaw, hour_of_day, level_class
+from forecasting.models.spread import HORIZON_GROUPS, HOURS, hour_of_day, level_class, noise_of
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import learn_profile
 from forecasting.quantile_lines import in_order
@@ -35,9 +36,9 @@ _KNOTS = 48
 class SeriesLearnt:
     """What was learnt of each series.
 
-    `half_width` (series,) smoothing of the profile, slots; `spread` (series, 24) typical residual by local hour, root
-    scale; `dispersion` (series,) of the count law; `counted` (series,) whether its values are whole events; `level`
-    (series,) new level over old by the breaks of late, `NEW_S`, that were taken out of what it was learnt from.
+    `half_width` (series,) smoothing of the profile, slots; `spread` (series, 24) typical residual by local hour, in
+    units of `noise_of` its root; `dispersion` (series,) of the count law; `counted` (series,) whether its values are
+    whole events.
     """
 
     half_width: Int64Array
@@ -45,7 +46,6 @@ class SeriesLearnt:
     spread: FloatArray
     dispersion: FloatArray
     counted: BoolArray
-    level: FloatArray
 
     def rows(self, rows: Int64Array) -> SeriesLearnt:
         """The same for some of the series."""
@@ -55,7 +55,6 @@ class SeriesLearnt:
             self.spread[rows],
             self.dispersion[rows],
             self.counted[rows],
-            self.level[rows],
         )
 
 
@@ -258,7 +257,7 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         safe = (np.float32(1.0) - _OWN_NOISE) * correction.at_alone(features, leads_s)
         lowered = np.maximum(safe - root, np.float32(0.0))
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
-    width = spread[:, hours]
+    width = spread[:, hours] * noise_of(root)
     if seen.doubt is not None:
         width = np.hypot(width, seen.doubt[:, targets])
     return Centre(

@@ -39,8 +39,6 @@ _ALIKE = 0.5
 """Each block of a run must show at least so much of the change (of its logarithm) as the run on average."""
 _NOISE_BLOCKS = 8 * _BLOCKS_PER_WEEK
 _FEWEST_NOISE_BLOCKS = 14
-NEW_S = 14 * 86400
-"""A model and a forecast by it may see different breaks when these are no older than that at the training."""
 _LEAST_SEEN = 0.5
 """A block of which less was seen than that share of what usually is says nothing."""
 _AWAY_DAYS = 2
@@ -69,13 +67,6 @@ class LevelBreaks:
         slot = np.full(series, -1, dtype=np.int64)
         np.maximum.at(slot, self.series, self.slot)
         return slot
-
-    def level(self, series: int, since: int) -> FloatArray:
-        """New level over old by the breaks that were believed from slot `since` on: (series,)."""
-        level = np.ones(series)
-        new = self.believed >= since
-        np.multiply.at(level, self.series[new], self.factor[new])
-        return level.astype(np.float32)
 
     def as_known_at(self, origins: Int64Array, roots: FloatArray) -> FloatArray:
         """Root forecasts (series, origins, …) from the newest level, at the level that was known at each origin."""

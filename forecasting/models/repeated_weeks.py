@@ -19,9 +19,10 @@ from forecasting.forecast import QuantileForecast
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import LoadMatrix
 from forecasting.models.chunks import Chunk, Part, chunks_of
+from forecasting.models.residual_law import ResidualCounts, ResidualLaw
 from forecasting.models.result import check_inputs, finish, joined
 from forecasting.models.scale import counts_per_unit, to_counts
-from forecasting.models.spread import ResidualCounts, ResidualLaw, hour_of_day, hourly_spread, level_class
+from forecasting.models.spread import hour_of_day, hourly_spread, level_class, noise_of
 from forecasting.models.week_layout import FloatArray, WeekLayout
 
 _ONE_HORIZON = np.zeros(1, dtype=np.int64)
@@ -100,7 +101,8 @@ def _lines(
     chunk, found = given
     hours = _hours(chunk, chunk.layout.time.slot_of_day[-found.path.shape[1] :])
     scaled = law.quantiles(_ONE_HORIZON, level_class(found.path), quantiles)
-    roots = found.path[..., None] + found.spread[:, hours, None] * scaled
+    width = found.spread[:, hours] * noise_of(found.path)
+    roots = found.path[..., None] + width[..., None] * scaled
     lines: FloatArray = to_counts(roots) / np.float32(per_unit)
     return lines
 
@@ -122,7 +124,7 @@ def _spread(chunk: Chunk, repeated: Repeated, residuals: ResidualCounts) -> Floa
     """The spread by hour (series, 24) over the newest weeks; their residuals are added to the counts."""
     newest = slice(-_WEEKS_OF_RESIDUALS - 1, None)
     forecast = repeated.before[:, newest].reshape(repeated.before.shape[0], -1)
-    residual = repeated.weekly[:, newest].reshape(forecast.shape) - forecast
+    residual = (repeated.weekly[:, newest].reshape(forecast.shape) - forecast) / noise_of(forecast)
     slots_per_day = chunk.layout.slots_per_day
     hours = _hours(chunk, np.tile(np.arange(slots_per_day), forecast.shape[1] // slots_per_day))
     alike = np.ones(forecast.shape[1], dtype=np.float32)

@@ -28,7 +28,7 @@ from forecasting.models.common_fall import common_falls, falling_now
 from forecasting.models.common_load import CommonLoads, common_past
 from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, upper_of, view
-from forecasting.models.level_breaks import NEW_S, LevelBreaks, level_breaks
+from forecasting.models.level_breaks import LevelBreaks, level_breaks
 from forecasting.models.past_windows import past_windows
 from forecasting.models.result import check_inputs, finish, joined
 from forecasting.models.scale import counts_per_unit, poisson_rate, to_counts, to_root
@@ -167,7 +167,7 @@ class TrainedSeasonalProfile:
         per_unit = counts_per_unit(ahead.measure, step_s)
         breaks = level_breaks(chunk, part.load, per_unit)
         roots = to_root(breaks.taken_out(part.load), per_unit)
-        series = self._at_level_of(breaks, part)
+        series = self.learnt.series
         first_day = int(chunk.layout.day[max(0, slots - _DAYS_KEPT * 86400 // step_s)])
         seen = view(
             chunk,
@@ -188,13 +188,6 @@ class TrainedSeasonalProfile:
             self._check(seen, breaks, series, to_root(part.load, per_unit) if breaks.series.size else roots, part.grid),
             self._shares(seen, path, weight, levelled),
         )
-
-    def _at_level_of(self, breaks: LevelBreaks, part: Part) -> SeriesLearnt:
-        """What was learnt of the series, at the level of these breaks: it may not be that of the training."""
-        series = self.learnt.series
-        since = (self.learnt.grid.end_s - NEW_S - part.grid.start_s) // part.grid.step_s
-        root = np.sqrt(breaks.level(series.level.size, since) / series.level)
-        return replace(series, spread=series.spread * root[:, None])
 
     def plain_lines(self, path: Centre, series: SeriesLearnt) -> FloatArray:
         """Lines without the trees, which move all slots of a window alike and are dear to ask. See `Lines`."""

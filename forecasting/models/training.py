@@ -22,13 +22,14 @@ from forecasting.models.common_fall import CommonFall
 from forecasting.models.common_load import CommonLoads
 from forecasting.models.count_law import shrunk_dispersion
 from forecasting.models.learnt import Learnt, SeriesLearnt
-from forecasting.models.level_breaks import NEW_S, LevelBreaks, at_newest_level
+from forecasting.models.level_breaks import LevelBreaks, at_newest_level
 from forecasting.models.regression import Regression
 from forecasting.models.replay import replay_of
+from forecasting.models.residual_law import ResidualCounts
 from forecasting.models.scale import counts_per_unit
 from forecasting.models.shapes import CellSums, WeeklyShapes, learn_shapes
 from forecasting.models.special_days import SpecialDays, learn_special_days
-from forecasting.models.spread import HOURS, ResidualCounts
+from forecasting.models.spread import HOURS
 from forecasting.models.training_passes import (
     KnownPart,
     Residuals,
@@ -37,7 +38,6 @@ from forecasting.models.training_passes import (
     regressions_of,
     residuals_of,
 )
-from forecasting.models.week_layout import FloatArray
 
 _REGRESSED_SERIES = 256
 _SHAPED_SERIES = 512
@@ -85,7 +85,6 @@ def train(history: LoadMatrix, calendars: Sequence[CivilCalendar], falls: Sequen
             found.spread,
             shrunk_dispersion(found.excess, found.squares),
             found.counted,
-            _levels(chunks, breaks, history),
         ),
         correction=(regressions[0] + regressions[1]).solve(),
         residuals=law,
@@ -110,14 +109,6 @@ class _Found:
         self.excess[chunk.rows], self.squares[chunk.rows] = of_chunk.excess, of_chunk.squares
         self.counted[chunk.rows] = of_chunk.counted
         self.rows += of_chunk.rows
-
-
-def _levels(chunks: Sequence[Chunk], breaks: Sequence[LevelBreaks], history: LoadMatrix) -> FloatArray:
-    level = np.ones(len(history.series), dtype=np.float32)
-    since = history.grid.slots - NEW_S // history.grid.step_s
-    for chunk, of_chunk in zip(chunks, breaks, strict=True):
-        level[chunk.rows] = of_chunk.level(chunk.rows.size, since)
-    return level
 
 
 def _begun(history: LoadMatrix) -> int:

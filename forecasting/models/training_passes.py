@@ -23,10 +23,11 @@ from forecasting.models.learnt import View, centre, view
 from forecasting.models.level_breaks import LevelBreaks, at_newest_level, level_breaks
 from forecasting.models.regression import Correction, Regression, horizon_class
 from forecasting.models.replay import Replay
+from forecasting.models.residual_law import ResidualCounts
 from forecasting.models.scale import poisson_rate, to_counts, to_root
 from forecasting.models.shapes import CellSums, WeeklyShapes
 from forecasting.models.special_days import SpecialDays, SpecialEvidence, without_special_days
-from forecasting.models.spread import ResidualCounts, hour_of_day, hourly_spread, level_class
+from forecasting.models.spread import hour_of_day, hourly_spread, level_class, noise_of
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import choose_half_widths, smoothed_mean, weekly_sums
 
@@ -196,6 +197,7 @@ def _collect(
     ordinary = ~_days_apart(seen)
     residuals = [
         np.where(ordinary[:, half.targets(slots)], half.observed(roots) - forecast, np.float32(np.nan))
+        / noise_of(forecast)
         for half, forecast in zip(halves, forecasts, strict=True)
     ]
     hours = [hour_of_day(layout.time.slot_of_day[half.targets(slots)], layout.slots_per_day) for half in halves]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from forecasting.models.boosted import LEVELS, MOST_ROWS, ResidualRows, learn_boosted
-from forecasting.models.spread import ResidualCounts
+from forecasting.models.residual_law import ResidualCounts
 
 ROWS = 20_000
 TABLE = ResidualCounts().law()
