@@ -31,7 +31,10 @@ LEVELS = (0.5, 0.9, 0.95, 0.99)
 """The quantile levels that are learnt. Between them the correction glides, outside them it stays as it is."""
 MOST_ROWS = 60_000
 _FEWEST_ROWS = 2_000
-_FOLDS = 3
+_FOLDS, _FOLDS_OF_FEW = 3, 5
+"""Each fold holds its weeks out. With few rows every week that is learnt from counts, and trees of few cost little."""
+_FEWEST_WEEKS = 5
+"""What trees find in fewer weeks is of these weeks."""
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 """How much of the correction may be applied."""
 _LEANING_ROWS = 1_000.0
@@ -138,13 +141,14 @@ class BoostedLaw:
 
 def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     """Learn the corrections; None when there are too few rows, or too few weeks to hold any out, or no gain."""
-    fold_of = rows.week % _FOLDS
-    if rows.scaled.size < _FEWEST_ROWS or np.unique(fold_of).size < _FOLDS:
+    folds = _FOLDS_OF_FEW if rows.scaled.size < MOST_ROWS else _FOLDS
+    if rows.scaled.size < _FEWEST_ROWS or np.unique(rows.week).size < _FEWEST_WEEKS:
         return None
+    fold_of = rows.week % folds
     models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
     _trees()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for fold in range(_FOLDS):
+        for fold in np.unique(fold_of):
             inside = fold_of != fold
             grown = threads.map(partial(_grown, rows.where(inside), rows.context[~inside]), LEVELS)
             fitted, told = zip(*grown, strict=True)

@@ -44,8 +44,11 @@ def noise_of(root: FloatArray) -> FloatArray:
     Poisson noise is 1 whatever the root, and a mood of the day is a share of it. This is half of the way between them,
     since some series have more of one and some of the other; what is left is in the spread by hour.
     """
-    noise: FloatArray = np.sqrt(np.hypot(np.float32(1.0), _PRIOR_SHARE * root))
-    return noise
+    # One array all the way, and no hypot, which is many times as slow: these are all cells of a forecast.
+    noise: FloatArray = _PRIOR_SHARE * root
+    noise *= noise
+    noise += np.float32(1.0)
+    return np.sqrt(np.sqrt(noise, out=noise), out=noise)
 
 
 def hourly_spread(residual: FloatArray, hours: Int64Array, weights: FloatArray, typical_root: FloatArray) -> FloatArray:
