@@ -25,11 +25,13 @@ from forecasting.forecast import QuantileForecast, Trust
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, Float32Array, LoadMatrix
 from forecasting.models.fall_evidence import Judge, Pieces, sudden_falls, who_fell
-from forecasting.models.root_sums import clocks_of, level_and_low, runs
+from forecasting.models.root_sums import Float64Array, clocks_of, level_and_low, runs
 from forecasting.models.scale import counts_per_unit
 from forecasting.models.trust import HELD_REASON
 
 _WEEK_S = 7 * 86400
+_LASTING = (0.35, 0.7)
+"""What a new level leaves of the load before. Less than that is an outage however long, and believed a day later."""
 _LOOKED_AT = 1024
 """What a fifth of all tenants have in common shows in so many of them as well."""
 _TOLD_IN_SUMS = 0.02
@@ -59,7 +61,8 @@ _found: WeakKeyDictionary[LoadMatrix, tuple[tuple[CivilCalendar, ...], tuple[Com
 def common_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[CommonFall, ...]:
     """The outages of a history, from the oldest on; where tenants come and go, one has several parts.
 
-    What is said of a slot depends on nothing that comes more than six hours later.
+    What is said of a slot depends on nothing that comes more than six hours later, but that a fall is none any more
+    once it is the new level of all, as long as it is.
 
     Raises:
         ForecastInputError: there is not one calendar per series, or a calendar is wrong.
@@ -89,8 +92,16 @@ def _falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[Com
         for pieces in sudden_falls(some, first, last, until):
             # Most histories hold no outage, and then nobody asks for the clocks of all.
             every = every or Judge(history.values, clocks_of(calendars, grid), level, per_unit, grid.step_s)
-            falls.extend(_parts(every, pieces, grid))
+            if not _lasts(pieces, level):
+                falls.extend(_parts(every, pieces, grid))
     return tuple(falls)
+
+
+def _lasts(pieces: Pieces, level: Float64Array) -> bool:
+    """Whether the fall has become the level of the newest days, by the `level` (slots,) of those before each slot."""
+    first, last = int(pieces.cuts[0]), int(pieces.cuts[-1])
+    least, most = _LASTING
+    return last < level.size and bool(least * level[first] < level[-1] < most * level[first])
 
 
 def _parts(judge: Judge, pieces: Pieces, grid: SlotGrid) -> list[CommonFall]:

@@ -257,7 +257,8 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         safe = (np.float32(1.0) - _OWN_NOISE) * correction.at_alone(features, leads_s)
         lowered = np.maximum(safe - root, np.float32(0.0))
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
-    width = spread[:, hours] * noise_of(root)
+    # Noise is that of the load that upper lines are drawn about.
+    width = spread[:, hours] * noise_of(root if lowered is None else root + lowered)
     if seen.doubt is not None:
         width = np.hypot(width, seen.doubt[:, targets])
     return Centre(

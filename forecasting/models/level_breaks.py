@@ -45,6 +45,8 @@ _AWAY_DAYS = 2
 """Days before and after a special one that say nothing of the level: long weekends, and weeks between holidays."""
 _LARGEST_DRAWN = 1e6
 """Of counts beyond that the noise is no matter."""
+_BESIDE = 4
+"""Slots on each side of one that tell what is usual there."""
 _LEAST_EVENTS = 16.0
 """Fewer expected events in a block say too little of its level."""
 
@@ -91,9 +93,10 @@ class LevelBreaks:
     def to_learn_from(self, values: FloatArray, per_unit: float) -> FloatArray:
         """As `taken_out`, but counts stay counts, and as noisy as counts of their new size are.
 
-        Half of a count scatters less than a count of half the size. So each of its events is kept with the chance that
-        makes the new level (binomial thinning of a Poisson process is one of the smaller rate), drawn by a generator
-        that the series itself seeds: the same past gives the same draw.
+        Half of a count scatters less than a count of half the size, and twice a count more than one of twice the size.
+        So downwards each of its events is kept with the chance that makes the new level (binomial thinning of a Poisson
+        process is one of the smaller rate), drawn by a generator that the series itself seeds: the same past gives the
+        same draw. Upwards what is off the slots around it grows by the root of the factor.
         """
         if self.series.size == 0:
             return values
@@ -110,13 +113,25 @@ class LevelBreaks:
 
 def _resized(counts: FloatArray, factor: float) -> FloatArray:
     """Counts (slots,) at another level, NaN where they were."""
-    if factor >= 1:
-        return np.round(counts * np.float32(factor))
     known = ~np.isnan(counts)
     resized = counts.copy()
+    if factor >= 1:
+        # Noise grows by the root of what the load grows by. What is noise is told by the slots around.
+        usual = _mean_around(counts, known)
+        larger = np.float32(factor) * usual + np.float32(factor**0.5) * (counts - usual)
+        resized[known] = np.round(np.maximum(larger[known], np.float32(0.0)))
+        return resized
     drawn = np.random.default_rng(crc32(counts.tobytes())).binomial(np.round(counts[known]).astype(np.int64), factor)
     resized[known] = drawn.astype(np.float32)
     return resized
+
+
+def _mean_around(values: FloatArray, known: BoolArray) -> FloatArray:
+    """Mean of the known values among each one and those beside it, (slots,)."""
+    beside = np.ones(2 * _BESIDE + 1)
+    total = np.convolve(np.where(known, values, np.float32(0.0)), beside, "same")
+    mean: FloatArray = (total / np.maximum(np.convolve(known, beside, "same"), 1.0)).astype(np.float32)
+    return mean
 
 
 def level_breaks(chunk: Chunk, values: FloatArray, per_unit: float) -> LevelBreaks:
