@@ -279,6 +279,21 @@ def test_a_level_that_breaks_for_good_is_learnt_after_a_day_of_open_hours(left):
     assert mask[:, _slots(history.grid, "2026-05-28T10:00", 20)].mean() > 0.98 or left == 0.7
 
 
+def _mask_of_halved(hours: int, end: str):
+    """Taken out of the first 20 hours of a halving that lasts so long, as seen at the end."""
+    history = _with_outage(_history("2026-06-05"), "2026-06-01T10:00", hours, 0.4)
+    until = history.grid.index_of(instant(end))
+    seen = matrix(SlotGrid(history.grid.start_s, STEP_S, until), history.values[:, :until])
+    return _mask(seen)[:, _slots(history.grid, "2026-06-01T10:00", 20)]
+
+
+def test_the_first_day_of_a_new_level_is_an_outage_only_until_it_has_lasted():
+    assert _mask_of_halved(24 * 8, "2026-06-01T22:00").mean() > 0.9
+    assert not _mask_of_halved(24 * 8, "2026-06-03T10:00").any()
+    # What has come back was one after all; by night two fifths that are left say too little.
+    assert _mask_of_halved(30, "2026-06-04T20:00").mean() > 0.6
+
+
 # Nothing is known in advance
 
 

@@ -124,15 +124,16 @@ def test_a_hole_in_the_data_is_no_break() -> None:
     assert breaks_of(LoadMatrix(history.measure, history.series, history.grid, values)).series.size == 0
 
 
-def test_a_halved_past_is_as_noisy_as_what_has_that_size() -> None:
-    history = office_weeks({WEEKS * 7 - BROKE_DAYS_AGO: 0.5})
+@pytest.mark.parametrize("factor", [0.5, 1.6])
+def test_a_resized_past_is_as_noisy_as_what_has_that_size(factor: float) -> None:
+    history = office_weeks({WEEKS * 7 - BROKE_DAYS_AGO: factor})
     learnt_from = breaks_of(history).to_learn_from(history.values, 1.0)
     noon = slice(13 * 2, WEEKS * 5 * DAY, 7 * DAY)
-    small = office_weeks({0: 0.5}).values[:, noon]
+    always = office_weeks({0: factor}).values[:, noon]
     assert (learnt_from == np.round(learnt_from)).all()
-    assert learnt_from[:, noon].mean() == pytest.approx(small.mean(), rel=0.1)
-    # A count's variance is its mean. Half a count's would be half of it.
-    assert 0.7 < learnt_from[:, noon].var() / learnt_from[:, noon].mean() < 1.4
+    assert learnt_from[:, noon].mean() == pytest.approx(always.mean(), rel=0.1)
+    # A count's variance is its mean. Of a count times a factor it would be the factor times that.
+    assert 0.75 < learnt_from[:, noon].var() / learnt_from[:, noon].mean() < 1.3
 
 
 def test_coverage_is_what_it_promises_a_week_after_the_tenants_halved() -> None:
