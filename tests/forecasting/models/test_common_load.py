@@ -87,6 +87,16 @@ def test_the_failed_trunk_of_some_lowers_no_line_that_others_are_sized_by(down, 
     assert (np.diff(beside) >= 0).all()
 
 
+def test_tenants_who_share_nothing_are_not_sized_by_the_noise_of_each_other():
+    history = _in_changing_weather(strength=0.0)
+    model = default_forecaster().trained(history, UTC)
+    alone = replace(model, learnt=replace(model.learnt, correction=_alone(model.learnt.correction)))
+    day = GRID.after(DAY_S // GRID.step_s)
+    lines = [one.forecast(history, UTC, day).values.sum(axis=(0, 1)) for one in (model, alone)]
+    # Not at the higher of two noisy roots.
+    np.testing.assert_allclose(lines[0], lines[1], rtol=0.004)
+
+
 def test_a_slot_that_few_have_told_says_nothing_of_all():
     usual = _in_changing_weather()
     told = usual.values.copy()

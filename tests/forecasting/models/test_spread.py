@@ -67,3 +67,15 @@ def test_the_tail_of_bursts_is_longer_than_that_of_noise() -> None:
     assert 1.5 < _tail(bursts) < 3.0
     # With next to nothing seen it is that of noise.
     assert _tail(bursts[:20]) < 1.5
+
+
+def test_the_first_slots_of_few_keep_their_own_median() -> None:
+    counts = ResidualCounts()
+    level = np.full(2000, 3)
+    ones = np.ones(2000, dtype=np.float32)
+    noise = np.random.default_rng(12).normal(size=2000).astype(np.float32)
+    counts.add(noise, np.zeros(2000, dtype=np.int64), level, ones)
+    counts.add(noise + 2, np.full(2000, 12), level, ones)
+    near, far = counts.law().quantiles(np.array([0, 12]), np.array([3, 3]), (0.5,))[:, 0]
+    assert near == pytest.approx(0.0, abs=0.15)
+    assert far == pytest.approx(2.0, abs=0.15)
