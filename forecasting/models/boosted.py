@@ -144,11 +144,12 @@ def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     folds = _FOLDS_OF_FEW if rows.scaled.size < MOST_ROWS else _FOLDS
     if rows.scaled.size < _FEWEST_ROWS or np.unique(rows.week).size < _FEWEST_WEEKS:
         return None
-    fold_of = rows.week % folds
+    # Of the weeks that there are in turn, so that no fold is empty.
+    fold_of = np.unique(rows.week, return_inverse=True)[1] % folds
     models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
     _trees()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for fold in np.unique(fold_of):
+        for fold in range(folds):
             inside = fold_of != fold
             grown = threads.map(partial(_grown, rows.where(inside), rows.context[~inside]), LEVELS)
             fitted, told = zip(*grown, strict=True)

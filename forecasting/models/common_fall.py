@@ -7,7 +7,8 @@ Nights and weekends, special days of the calendars, slow declines and tenants wh
 Where the sum over tenants is low (`root_sums`), tenants are looked at one by one (`fall_evidence`). The level that a
 fall is measured by is what most of the last 48 open hours say. So a fall that outlasts 24 of them is the new level: it
 must be learnt, since a forecast that holds on to what is gone for good never comes down. Nothing is judged in the first
-week, where there is no earlier one to compare with.
+week, where there is no earlier one to compare with. Where a new level lasts for days and leaves a third and more, its
+first day belongs to it and was no outage: only so do the tenants' own breaks (`level_breaks`) see when it began.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from forecasting.models.trust import HELD_REASON
 _WEEK_S = 7 * 86400
 _LASTING = (0.35, 0.7)
 """What a new level leaves of the load before. Less than that is an outage however long, and believed a day later."""
+_SOON_S, _SETTLED_S = 86400, 4 * 86400
 _LOOKED_AT = 1024
 """What a fifth of all tenants have in common shows in so many of them as well."""
 _TOLD_IN_SUMS = 0.02
@@ -62,7 +64,7 @@ def common_falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tup
     """The outages of a history, from the oldest on; where tenants come and go, one has several parts.
 
     What is said of a slot depends on nothing that comes more than six hours later, but that a fall is none any more
-    once it is the new level of all, as long as it is.
+    once it is the new level of all, unless that goes within days.
 
     Raises:
         ForecastInputError: there is not one calendar per series, or a calendar is wrong.
@@ -92,16 +94,21 @@ def _falls(history: LoadMatrix, calendars: Sequence[CivilCalendar]) -> tuple[Com
         for pieces in sudden_falls(some, first, last, until):
             # Most histories hold no outage, and then nobody asks for the clocks of all.
             every = every or Judge(history.values, clocks_of(calendars, grid), level, per_unit, grid.step_s)
-            if not _lasts(pieces, level):
+            if not _lasts(pieces, level, grid.step_s):
                 falls.extend(_parts(every, pieces, grid))
     return tuple(falls)
 
 
-def _lasts(pieces: Pieces, level: Float64Array) -> bool:
-    """Whether the fall has become the level of the newest days, by the `level` (slots,) of those before each slot."""
+def _lasts(pieces: Pieces, level: Float64Array, step_s: int) -> bool:
+    """Whether the fall has become a new level, by the `level` (slots,) of the days before each slot.
+
+    It must be that soon after the fall, or another fall may have made it; and still some days later, or as long as is
+    known. What comes after that is no matter: by then earlier weeks are of the new level too.
+    """
     first, last = int(pieces.cuts[0]), int(pieces.cuts[-1])
-    least, most = _LASTING
-    return last < level.size and bool(least * level[first] < level[-1] < most * level[first])
+    least, most = (share * level[first] for share in _LASTING)
+    later = [min(last + seconds // step_s, level.size - 1) for seconds in (_SOON_S, _SETTLED_S)]
+    return last < level.size and all(bool(least < level[slot] < most) for slot in later)
 
 
 def _parts(judge: Judge, pieces: Pieces, grid: SlotGrid) -> list[CommonFall]:

@@ -45,8 +45,8 @@ _AWAY_DAYS = 2
 """Days before and after a special one that say nothing of the level: long weekends, and weeks between holidays."""
 _LARGEST_DRAWN = 1e6
 """Of counts beyond that the noise is no matter."""
-_BESIDE = 4
-"""Slots on each side of one that tell what is usual there."""
+_BESIDE = 2
+"""Slots on each side of one that tell what is usual there: few, since a morning must stay as steep as it is."""
 _LEAST_EVENTS = 16.0
 """Fewer expected events in a block say too little of its level."""
 
@@ -116,10 +116,12 @@ def _resized(counts: FloatArray, factor: float) -> FloatArray:
     known = ~np.isnan(counts)
     resized = counts.copy()
     if factor >= 1:
-        # Noise grows by the root of what the load grows by. What is noise is told by the slots around.
+        # Noise grows by the root of what the load grows by. What is noise is told by the slots around; nothing at
+        # all is a closed hour, and stays.
         usual = _mean_around(counts, known)
         larger = np.float32(factor) * usual + np.float32(factor**0.5) * (counts - usual)
-        resized[known] = np.round(np.maximum(larger[known], np.float32(0.0)))
+        some = known & (counts > 0)
+        resized[some] = np.round(np.maximum(larger[some], np.float32(0.0)))
         return resized
     drawn = np.random.default_rng(crc32(counts.tobytes())).binomial(np.round(counts[known]).astype(np.int64), factor)
     resized[known] = drawn.astype(np.float32)

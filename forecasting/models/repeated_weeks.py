@@ -81,7 +81,7 @@ def forecast_repeated(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _OfChunk:
-    """A chunk's `path` (series, slots of horizon) and its `spread` (series, 24), both roots."""
+    """A chunk's `path` (series, slots of horizon), roots, and its `spread` (series, 24) in units of `noise_of`."""
 
     path: FloatArray
     spread: FloatArray

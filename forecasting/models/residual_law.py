@@ -23,9 +23,12 @@ _LONGEST_TAIL = 3.0
 _BIN = 0.01
 _BINS = 2400
 _ENOUGH = 20_000.0
-"""Residuals that a cell of the table must have to have a shape of its own. A path has dozens, and they err together."""
-_ENOUGH_FOR_WIDTH = 50.0
-"""From so many on a cell's width is more its own than that of others."""
+"""Residuals, by their weight, that a cell of the table must have to have a shape of its own.
+
+A path has dozens, and they err together. A single series never has so many: its shape is partly the normal law's.
+"""
+_ENOUGH_FOR_WIDTH = 300.0
+"""From so many on a cell's width is more its own than that of others: some days of one series."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -103,27 +106,27 @@ class ResidualCounts:
 
 
 def _lean(counts: Float64Array, on: Float64Array, *, own_median: bool) -> Float64Array:
-    """Add as many residuals as counts (…, bins) lack, in the shape of `on`: as wide as they are, or about as wide.
+    """Add as many residuals as counts (…, bins) lack, in the shape of `on`, and the wider the surer counts are wider.
 
     How wide they are a few tell, and how far the tails go only very many: so width is taken from them and the shape
-    from others. With their `own_median` it is told by them as well.
+    from others. With their `own_median` it is told by them as well; else how far they lie off it counts as width.
     """
     on = np.broadcast_to(on, counts.shape)
     known = counts.sum(axis=-1)
     sure = known / (known + _ENOUGH_FOR_WIDTH)
-    wider = np.where(known > 0, _width(counts) / _width(on), 1.0) ** sure
-    shift = np.zeros(known.shape)
-    if own_median:
-        median = _value_at(on, 0.5)
-        shift = median * (1.0 - wider) + np.where(known > 0, _value_at(counts, 0.5) - median, 0.0) * sure
+    median = _value_at(on, 0.5)
+    middle = np.where(known > 0, _value_at(counts, 0.5), median) if own_median else median
+    wider = np.where(known > 0, _width(counts, middle) / _width(on, median), 1.0) ** sure
+    shift = median * (1.0 - wider) + (middle - median) * sure
     lacking = np.maximum(_ENOUGH - known, 0.0)
     leaning: Float64Array = counts + lacking[..., None] * _resized(on, wider, shift)
     return leaning
 
 
-def _width(counts: Float64Array) -> Float64Array:
-    """Between the outer tenths of histograms (…, bins), whatever they sum up to: (…)."""
-    width: Float64Array = np.maximum(_value_at(counts, 0.9) - _value_at(counts, 0.1), _BIN)
+def _width(counts: Float64Array, middle: Float64Array) -> Float64Array:
+    """Between the outer tenths of histograms (…, bins), or from one of them to a middle (…) beyond the other: (…)."""
+    low, high = np.minimum(_value_at(counts, 0.1), middle), np.maximum(_value_at(counts, 0.9), middle)
+    width: Float64Array = np.maximum(high - low, _BIN)
     return width
 
 
@@ -141,7 +144,10 @@ def _resized(counts: Float64Array, wider: Float64Array, shift: Float64Array) -> 
     resized = np.empty(counts.shape)
     for place in np.ndindex(counts.shape[:-1]):
         reached = np.concatenate([[0.0], np.cumsum(counts[place])])
-        resized[place] = np.diff(np.interp((edges - shift[place]) / wider[place], edges, reached))
+        there = np.interp((edges - shift[place]) / wider[place], edges, reached)
+        # What would leave the bins stays in the outermost.
+        there[0], there[-1] = 0.0, reached[-1]
+        resized[place] = np.diff(there)
     shares: Float64Array = resized / resized.sum(axis=-1, keepdims=True)
     return shares
 

@@ -2,9 +2,8 @@
 
 Ordinary level per local weekday and slot (`weekly_profile`), special days in their place (`special_days`), a pooled
 regression on recent deviations (`features`), its own and those of all (`common_load`), that fades with the horizon
-(`regression`), and quantiles from the residuals of rolling
-origins inside the history (`spread`), or from the law of counts where calls are few (`count_law`). All of it is array
-arithmetic over many series at once.
+(`regression`), and quantiles from the residuals of rolling origins inside the history (`residual_law`), or from the law
+of counts where calls are few (`count_law`). All of it is array arithmetic over many series at once.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How wrong the forecasts of a series usually are, by the hour of the day, and the classes that residuals fall into.
 
 A residual on the root scale is divided by the noise of a load of its size and by its series' own spread at that hour;
-what is left has nearly one shape for all (`residual_law`). A new series begins with the spread of plain noise and earns
-its own with each day.
+what is left has nearly one shape for all (`residual_law`). A new series begins with the noise of calls and a tenth of
+its level, and earns a spread of its own with each day.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ HORIZON_GROUPS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4])
 """Horizon classes in few groups, so that each has residuals enough for its tails."""
 _PRIOR_SAMPLES = 20.0
 _PRIOR_SHARE = np.float32(0.1)
+_LARGEST_ROOT = np.float32(1e18)
+"""Of absurd loads, so that squares stay finite in float32."""
 _MOST = 0.9
 _TAMED = np.float32(1.5)
 """A residual counts for no more than so many times the size that nine in ten stay below: 2.5 normal deviations."""
@@ -39,13 +41,14 @@ def level_classes() -> int:
 
 
 def noise_of(root: FloatArray) -> FloatArray:
-    """What residuals are measured in beside their series' spread: how the noise of a load grows with it. Any shape.
+    """What residuals are measured in beside their series' spread: how the noise of a load grows with it. Any array.
 
     Poisson noise is 1 whatever the root, and a mood of the day is a share of it. This is half of the way between them,
     since some series have more of one and some of the other; what is left is in the spread by hour.
     """
     # One array all the way, and no hypot, which is many times as slow: these are all cells of a forecast.
-    noise: FloatArray = _PRIOR_SHARE * root
+    noise: FloatArray = np.clip(root, -_LARGEST_ROOT, _LARGEST_ROOT)
+    noise *= _PRIOR_SHARE
     noise *= noise
     noise += np.float32(1.0)
     return np.sqrt(np.sqrt(noise, out=noise), out=noise)

@@ -152,8 +152,8 @@ def _regressed(roots: FloatArray, seen: View, replay: Replay) -> Regression:
 class Residuals:
     """The third pass: how wrong forecasts from past origins were.
 
-    `spread` (series, 24) by local hour, root scale; `counts` of scaled residuals; `excess` and `squares`, each
-    (series,), tell the dispersion of the count law; `counted` (series,) whose values are whole events; `rows` are
+    `spread` (series, 24) by local hour, in units of `noise_of`; `counts` of scaled residuals; `excess` and `squares`,
+    each (series,), tell the dispersion of the count law; `counted` (series,) whose values are whole events; `rows` are
     what trees learn from, of a sample of the series.
     """
 

@@ -78,6 +78,13 @@ def test_a_pattern_of_one_week_that_no_other_week_has_is_not_believed():
     assert law is None or law.shares[0, 0] <= 0.5
 
 
+def test_weeks_between_which_nothing_was_replayed_are_shared_out_all_the_same():
+    rows = rows_of(*a_sample(1, 3.0), weeks=5)
+    law = learn_boosted(replace(rows, week=5 * rows.week), TABLE)
+    assert law is not None
+    assert corrected(law, rows)[rows.context[:, 0] == 9, 0].mean() == pytest.approx(3.0, abs=0.3)
+
+
 @pytest.mark.parametrize(("rows", "weeks"), [(500, 8), (ROWS, 4)])
 def test_too_few_residuals_or_weeks_teach_nothing(rows, weeks):
     scaled, hour = a_sample(8, 3.0, rows)

@@ -290,8 +290,17 @@ def _mask_of_halved(hours: int, end: str):
 def test_the_first_day_of_a_new_level_is_an_outage_only_until_it_has_lasted():
     assert _mask_of_halved(24 * 8, "2026-06-01T22:00").mean() > 0.9
     assert not _mask_of_halved(24 * 8, "2026-06-03T10:00").any()
+    # Nor is it one again when the earlier weeks have the new level too.
+    lasting = _with_outage(_history("2026-06-29", days=66), "2026-06-01T10:00", 24 * 28, 0.4)
+    assert not _mask(lasting)[:, _slots(lasting.grid, "2026-06-01T10:00", 20)].any()
     # What has come back was one after all; by night two fifths that are left say too little.
     assert _mask_of_halved(30, "2026-06-04T20:00").mean() > 0.6
+
+
+def test_an_outage_before_a_new_level_stays_one():
+    history = _with_outage(_history("2026-06-05"), "2026-05-27T10:00", 3, 0.0)
+    history = _with_outage(history, "2026-06-01T10:00", 24 * 8, 0.4)
+    assert _mask(history)[:, _slots(history.grid, "2026-05-27T10:00", 3)].all()
 
 
 # Nothing is known in advance

@@ -128,12 +128,26 @@ def test_a_hole_in_the_data_is_no_break() -> None:
 def test_a_resized_past_is_as_noisy_as_what_has_that_size(factor: float) -> None:
     history = office_weeks({WEEKS * 7 - BROKE_DAYS_AGO: factor})
     learnt_from = breaks_of(history).to_learn_from(history.values, 1.0)
-    noon = slice(13 * 2, WEEKS * 5 * DAY, 7 * DAY)
-    always = office_weeks({0: factor}).values[:, noon]
+    always = office_weeks({0: factor})
     assert (learnt_from == np.round(learnt_from)).all()
-    assert learnt_from[:, noon].mean() == pytest.approx(always.mean(), rel=0.1)
+    # Six weeks, each day alone, from ten to four.
+    by_day = (SERIES, WEEKS - 2, 7, DAY)
+    found, expected = (
+        values[:, : (WEEKS - 2) * 7 * DAY].reshape(by_day)[..., 20:32] for values in (learnt_from, always.values)
+    )
+    assert found.mean() == pytest.approx(expected.mean(), rel=0.1)
     # A count's variance is its mean. Of a count times a factor it would be the factor times that.
-    assert 0.75 < learnt_from[:, noon].var() / learnt_from[:, noon].mean() < 1.3
+    ratio = found.var(axis=(0, 1), ddof=1) / found.mean(axis=(0, 1))
+    assert ratio.mean() == pytest.approx(1.0, abs=0.2)
+
+
+def test_a_grown_past_is_as_closed_at_night_as_it_was() -> None:
+    history = office_weeks({WEEKS * 7 - BROKE_DAYS_AGO: 1.6})
+    closed = np.arange(history.grid.slots) % DAY < 16
+    history.values[:, closed] = 0.0
+    found = breaks_of(history)
+    assert found.series.size == SERIES
+    assert (found.to_learn_from(history.values, 1.0)[:, closed] == 0).all()
 
 
 def test_coverage_is_what_it_promises_a_week_after_the_tenants_halved() -> None:
