@@ -22,7 +22,7 @@ from forecasting.models import boosted, chunks, default_forecaster, training
 from forecasting.models.boosted import learn_boosted
 from tests.forecasting.histories import counts, days_before, matrix, office_rates
 
-SERIES, DAYS = 60, 42
+SERIES, DAYS = 60, 63
 CALENDARS = [
     CivilCalendar("Europe/Berlin", "DE"),
     CivilCalendar("America/New_York", "US"),
