@@ -34,6 +34,7 @@ _WEEK_S = 7 * 86400
 _LASTING = (0.35, 0.7)
 """What a new level leaves of the load before. Less than that is an outage however long, and believed a day later."""
 _SOON_S, _SETTLED_S = 86400, 4 * 86400
+"""So long after a fall its level must be the new one, and so long must it have held."""
 _LOOKED_AT = 1024
 """What a fifth of all tenants have in common shows in so many of them as well."""
 _TOLD_IN_SUMS = 0.02
