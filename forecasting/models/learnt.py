@@ -128,11 +128,12 @@ class Centre:
 
     `features` with the profile, `hour` and `weekday`, each (origins, leads), `leads_s` (leads,), and `unrest` (series,
     origins, windows), how far off the profile the last hours and days were whichever way, are what trees read besides.
-    `lowered` (series, origins, leads) is how far the root lies below what each series' own past says, but for a
-    little; None where nothing is in common.
+    `safe_root` (series, origins, leads) is what upper lines are drawn about: the root, hardly lowered by what befell
+    others; the root itself where nothing is in common.
     """
 
     root: FloatArray
+    safe_root: FloatArray
     spread: FloatArray
     horizon: Int64Array
     features: Features
@@ -140,7 +141,6 @@ class Centre:
     weekday: Int64Array
     leads_s: Int64Array
     unrest: FloatArray
-    lowered: FloatArray | None
 
     @property
     def base(self) -> FloatArray:
@@ -164,7 +164,7 @@ class Centre:
 
         With trees only where the root lies above `above` (series,): below, something else speaks.
         """
-        scaled = residuals.quantiles(self.horizon, level_class(self.safe_root()), wanted)
+        scaled = residuals.quantiles(self.horizon, level_class(self.safe_root), wanted)
         if boosted is not None and above is not None:
             scaled += self._boosted(residuals, boosted, wanted, above)
             in_order(scaled)
@@ -175,17 +175,13 @@ class Centre:
         self._may_return(scaled, residuals, wanted)
         return scaled
 
-    def safe_root(self) -> FloatArray:
-        """The root that upper lines are drawn about, (series, origins, leads): not lowered by what befell others."""
-        return self.root if self.lowered is None else self.root + self.lowered
-
     def _not_lowered_by_others(self, lines: FloatArray, wanted: tuple[float, ...]) -> None:
         """Keep upper lines (series, origins, leads, wanted) where each series' own past draws them, or hardly lower.
 
         What lowers the mean of all may be a storm, or the failed trunk of some: nobody else may be sized by that.
         """
-        if self.lowered is not None:
-            lines[..., upper_of(wanted)] += self.lowered[..., None]
+        if self.safe_root is not self.root:
+            lines[..., upper_of(wanted)] += (self.safe_root - self.root)[..., None]
 
     def _may_return(self, lines: FloatArray, residuals: ResidualLaw, wanted: tuple[float, ...]) -> None:
         """Raise upper lines (series, origins, leads, wanted) where a day lay far below its ways: it may be over.
@@ -252,18 +248,16 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
     targets = np.minimum(origins[:, None] + leads, layout.day.size - 1)
     leads_s = (leads + 1) * layout.step_s
     features = features_of(seen.past, origins, targets)
-    root = correction.at(features, leads_s)
-    lowered = None
+    root = safe_root = correction.at(features, leads_s)
     if features.common is not None:
-        safe = (np.float32(1.0) - _OWN_NOISE) * correction.at_alone(features, leads_s)
-        lowered = np.maximum(safe - root, np.float32(0.0))
+        safe_root = np.maximum(root, (np.float32(1.0) - _OWN_NOISE) * correction.at_alone(features, leads_s))
     hours = hour_of_day(layout.time.slot_of_day[targets], layout.slots_per_day)
-    # Noise is that of the load that upper lines are drawn about.
-    width = spread[:, hours] * noise_of(root if lowered is None else root + lowered)
+    width = spread[:, hours] * noise_of(safe_root)
     if seen.doubt is not None:
         width = np.hypot(width, seen.doubt[:, targets])
     return Centre(
         root=root,
+        safe_root=safe_root,
         spread=width,
         horizon=horizon_class(leads_s),
         features=features,
@@ -271,7 +265,6 @@ def centre(seen: View, correction: Correction, spread: FloatArray, origins: Int6
         weekday=layout.time.weekday[targets],
         leads_s=leads_s,
         unrest=unrest(seen.past, origins),
-        lowered=lowered,
     )
 
 

@@ -120,7 +120,7 @@ def _resized(counts: FloatArray, factor: float) -> FloatArray:
         # all is a closed hour, and stays.
         usual = _mean_around(counts, known)
         larger = np.float32(factor) * usual + np.float32(factor**0.5) * (counts - usual)
-        some = known & (counts > 0)
+        some = counts > 0
         resized[some] = np.round(np.maximum(larger[some], np.float32(0.0)))
         return resized
     drawn = np.random.default_rng(crc32(counts.tobytes())).binomial(np.round(counts[known]).astype(np.int64), factor)

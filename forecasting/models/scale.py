@@ -23,7 +23,7 @@ ZERO = 2.0 * math.sqrt(0.375)
 
 _LARGEST = np.float32(1e30)
 """Loads are cut here, far above any load, so that squares stay finite in float32."""
-_LARGEST_ROOT = np.float32(1e18)
+LARGEST_ROOT = np.float32(1e18)
 """Roots are cut here on the way back, for the same reason: the quantile of an absurd load may lie far above it."""
 
 
@@ -48,7 +48,7 @@ def to_counts(root: FloatArray) -> FloatArray:
 
     The plain inverse: it takes medians to medians, and quantiles to quantiles.
     """
-    counts: FloatArray = np.clip(root, np.float32(ZERO), _LARGEST_ROOT)
+    counts: FloatArray = np.clip(root, np.float32(ZERO), LARGEST_ROOT)
     counts /= np.float32(2.0)
     counts *= counts
     counts -= _OFFSET

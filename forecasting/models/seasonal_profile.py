@@ -203,8 +203,8 @@ class TrainedSeasonalProfile:
         if few.size:
             flat = rates[few].reshape(few.size, -1)
             by_law = count_quantiles(flat, series.dispersion[few], quantiles).reshape(values[few].shape)
-            if path.lowered is not None:
-                flat, upper = poisson_rate(path.safe_root()[few]).reshape(few.size, -1), upper_of(quantiles)
+            if path.safe_root is not path.root:
+                flat, upper = poisson_rate(path.safe_root[few]).reshape(few.size, -1), upper_of(quantiles)
                 safe = count_quantiles(flat, series.dispersion[few], tuple(quantiles[index] for index in upper))
                 by_law[..., upper] = safe.reshape(*by_law.shape[:-1], len(upper))
             values[few] += weight[few][..., None] * (by_law - values[few])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from forecasting.grid import Int64Array
+from forecasting.models.scale import LARGEST_ROOT
 from forecasting.models.week_layout import FloatArray
 
 HOURS = 24
@@ -18,8 +19,6 @@ HORIZON_GROUPS = np.array([0, 0, 0, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4])
 """Horizon classes in few groups, so that each has residuals enough for its tails."""
 _PRIOR_SAMPLES = 20.0
 _PRIOR_SHARE = np.float32(0.1)
-_LARGEST_ROOT = np.float32(1e18)
-"""Of absurd loads, so that squares stay finite in float32."""
 _MOST = 0.9
 _TAMED = np.float32(1.5)
 """A residual counts for no more than so many times the size that nine in ten stay below: 2.5 normal deviations."""
@@ -47,7 +46,7 @@ def noise_of(root: FloatArray) -> FloatArray:
     since some series have more of one and some of the other; what is left is in the spread by hour.
     """
     # One array all the way, and no hypot, which is many times as slow: these are all cells of a forecast.
-    noise: FloatArray = np.clip(root, -_LARGEST_ROOT, _LARGEST_ROOT)
+    noise: FloatArray = np.clip(root, -LARGEST_ROOT, LARGEST_ROOT)
     noise *= _PRIOR_SHARE
     noise *= noise
     noise += np.float32(1.0)
