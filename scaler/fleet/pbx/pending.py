@@ -8,6 +8,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from typing import cast
 
 from scaler.fleet.pbx.doubts import NotToldError, asking, shortened
 from scaler.fleet.pbx.http_client import LONGEST_ANSWER, TooLongError, http_client, pod_url
@@ -18,6 +19,7 @@ from scaler.retirement.readings import Doubt
 MOST_NAMED = 5
 _ALSO_GIVEN = ("PATH", "LANG", "TZ")
 """What a command finds of calltide's own environment: passwords are in the rest."""
+_REAPED_WITHIN_S = 1.0
 
 
 async def pending_work(pod: PodTarget, settings: PendingWork | None) -> tuple[str, ...]:
@@ -39,23 +41,53 @@ async def pending_work(pod: PodTarget, settings: PendingWork | None) -> tuple[st
 
 async def _printed(command: Sequence[str], pod: PodTarget) -> bytes:
     """What a command prints that ends well."""
-    async with _started(command, pod) as process:
-        printed = bytearray()
-        while process.stdout is not None and (chunk := await process.stdout.read(65536)):
-            printed += chunk
-            if len(printed) > LONGEST_ANSWER:
-                raise TooLongError(f"more than {LONGEST_ANSWER:,} bytes")
-        ended = await process.wait()
-    if ended != 0:
-        raise NotToldError(Doubt.UNREADABLE, f"pending work: {command[0]} ended with {ended}")
-    return bytes(printed)
+    async with _started(command, pod) as running:
+        await running.is_over
+    if running.ended_with != 0:
+        raise NotToldError(Doubt.UNREADABLE, f"pending work: {command[0]} ended with {running.ended_with}")
+    return bytes(running.printed)
+
+
+class _Running(asyncio.SubprocessProtocol):
+    """A command that runs: what it printed, and when it is over.
+
+    `asyncio.subprocess` would keep its pipe open, and `wait` waiting, for as long as anybody holds the other end: a
+    child that went its own way, or a command that is ended while more lies in the pipe than is read at once.
+    """
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.printed = bytearray()
+        self.is_over: asyncio.Future[None] = loop.create_future()
+        """Done when it has ended and nobody can print any more."""
+        self.is_ended: asyncio.Future[None] = loop.create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.SubprocessTransport, transport)
+
+    @property
+    def ended_with(self) -> int | None:
+        return self.transport.get_returncode()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
+        self.printed += data
+        if len(self.printed) > LONGEST_ANSWER and not self.is_over.done():
+            self.is_over.set_exception(TooLongError(f"more than {LONGEST_ANSWER:,} bytes"))
+
+    def process_exited(self) -> None:
+        self.is_ended.set_result(None)
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
+        if not self.is_over.done():
+            self.is_over.set_result(None)
 
 
 @asynccontextmanager
-async def _started(command: Sequence[str], pod: PodTarget) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A command that runs, in a group of its own. Left before it has ended, it is ended with all that it started."""
+async def _started(command: Sequence[str], pod: PodTarget) -> AsyncIterator[_Running]:
+    """A command that runs, in a group of its own. Left before it has ended, it is ended with all of its group."""
     given = {name: os.environ[name] for name in _ALSO_GIVEN if name in os.environ}
-    process = await asyncio.create_subprocess_exec(
+    transport, running = await asyncio.get_running_loop().subprocess_exec(
+        _Running,
         *command,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
@@ -65,12 +97,14 @@ async def _started(command: Sequence[str], pod: PodTarget) -> AsyncIterator[asyn
         start_new_session=True,
     )
     try:
-        yield process
+        yield running
     finally:
-        if process.returncode is None:
+        if running.ended_with is None:
             with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
+                os.killpg(transport.get_pid(), signal.SIGKILL)
+        transport.close()
+        # One that the kernel holds would be waited for in vain: it is reaped whenever it ends.
+        await asyncio.wait([running.is_ended], timeout=_REAPED_WITHIN_S)
 
 
 def names(told: object) -> tuple[str, ...]:
