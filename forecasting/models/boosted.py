@@ -31,8 +31,9 @@ LEVELS = (0.5, 0.9, 0.95, 0.99)
 """The quantile levels that are learnt. Between them the correction glides, outside them it stays as it is."""
 MOST_ROWS = 60_000
 _FEWEST_ROWS = 2_000
-_FOLDS, _FOLDS_OF_FEW = 3, 5
-"""Each fold holds its weeks out. With few rows every week that is learnt from counts, and trees of few cost little."""
+_FOLDS, _FOLDS_OF_FEW = 2, 5
+"""Each fold holds its weeks out. Where rows are many those trees only judge and others, of all rows, speak; with few
+rows every week that is learnt from counts, what all folds say is averaged, and trees of few cost little."""
 _FEWEST_WEEKS = 5
 """What trees find in fewer weeks is of these weeks."""
 _SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -117,7 +118,7 @@ class _Regressor(Protocol):
 class BoostedLaw:
     """Corrections of the residual table, learnt from `ResidualRows`.
 
-    `models` one tuple per fold, each with one regressor per level of `LEVELS`; `offsets` (levels,) make the held-out
+    `models` are averaged, each a tuple with one regressor per level of `LEVELS`; `offsets` (levels,) make the held-out
     coverage right; `shares` (horizon groups, level classes) say how much of the correction is applied.
     """
 
@@ -129,9 +130,8 @@ class BoostedLaw:
         self, context: FloatArray, horizon: Int64Array, level: Int64Array, table: ResidualLaw, wanted: tuple[float, ...]
     ) -> FloatArray:
         """What to add to the table's scaled quantiles: (rows, wanted), for context (rows, features)."""
-        with _one_thread():
-            folds = [np.stack([model.predict(context) for model in fold], axis=-1) for fold in self.models]
-        found = in_order(np.mean(folds, axis=0).astype(np.float32) + self.offsets)
+        told = np.mean([_told(fold, context) for fold in self.models], axis=0)
+        found = in_order(told.astype(np.float32) + self.offsets)
         found -= table.quantiles(horizon, level, LEVELS)
         found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]
         # What is learnt of the outermost level is no guide to where a line beyond it would go: it stays.
@@ -141,27 +141,31 @@ class BoostedLaw:
 
 def learn_boosted(rows: ResidualRows, table: ResidualLaw) -> BoostedLaw | None:
     """Learn the corrections; None when there are too few rows, or too few weeks to hold any out, or no gain."""
-    folds = _FOLDS_OF_FEW if rows.scaled.size < MOST_ROWS else _FOLDS
     if rows.scaled.size < _FEWEST_ROWS or np.unique(rows.week).size < _FEWEST_WEEKS:
         return None
-    # Of the weeks that there are in turn, so that no fold is empty.
-    fold_of = np.unique(rows.week, return_inverse=True)[1] % folds
-    models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
-    _trees()
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for fold in range(folds):
-            inside = fold_of != fold
-            grown = threads.map(partial(_grown, rows.where(inside), rows.context[~inside]), LEVELS)
-            fitted, told = zip(*grown, strict=True)
-            held_out[~inside] = np.stack(told, axis=-1)
-            models.append(fitted)
+    many = rows.scaled.size >= MOST_ROWS
+    models, held_out = _held_out(rows, _FOLDS if many else _FOLDS_OF_FEW)
     missed = rows.scaled[:, None] - held_out
     offsets = np.array(
         [_weighted_quantile(missed[:, index], rows.weight, quantile) for index, quantile in enumerate(LEVELS)],
         dtype=np.float32,
     )
     shares = _shares(rows, np.maximum.accumulate(held_out + offsets, axis=-1), table)
-    return BoostedLaw(tuple(models), offsets, shares) if shares.any() else None
+    if not shares.any():
+        return None
+    return BoostedLaw((_grown(rows),) if many else models, offsets, shares)
+
+
+def _held_out(rows: ResidualRows, folds: int) -> tuple[tuple[tuple[_Regressor, ...], ...], FloatArray]:
+    """The trees of each fold, and what those that have not seen a row's week say of it: (rows, levels)."""
+    # Of the weeks that there are in turn, so that no fold is empty.
+    fold_of = np.unique(rows.week, return_inverse=True)[1] % folds
+    models, held_out = [], np.empty((rows.scaled.size, len(LEVELS)), dtype=np.float32)
+    for fold in range(folds):
+        outside = fold_of == fold
+        models.append(_grown(rows.where(~outside)))
+        held_out[outside] = _told(models[-1], rows.context[outside])
+    return tuple(models), held_out
 
 
 @lru_cache(maxsize=1)
@@ -181,11 +185,17 @@ def _one_thread() -> AbstractContextManager[object]:
     return limits
 
 
-def _grown(rows: ResidualRows, others: FloatArray, quantile: float) -> tuple[_Regressor, Float64Array]:
-    """Trees for a quantile, learnt from the rows, and what they say of contexts (rows, features) of others."""
+def _grown(rows: ResidualRows) -> tuple[_Regressor, ...]:
+    """Trees for each level."""
+    _trees()
+    with ThreadPoolExecutor(_AT_ONCE) as threads:
+        return tuple(threads.map(partial(_fit, rows), LEVELS))
+
+
+def _told(models: Sequence[_Regressor], context: FloatArray) -> Float64Array:
+    """What the trees of each level say of contexts (rows, features): (rows, levels)."""
     with _one_thread():
-        model = _fit(rows, quantile)
-        return model, model.predict(others)
+        return np.stack([model.predict(context) for model in models], axis=-1)
 
 
 def _fit(rows: ResidualRows, quantile: float) -> _Regressor:
@@ -204,7 +214,8 @@ def _fit(rows: ResidualRows, quantile: float) -> _Regressor:
         early_stopping=False,
         random_state=_SEED,
     )
-    fitted: _Regressor = regressor.fit(rows.context, rows.scaled)
+    with _one_thread():
+        fitted: _Regressor = regressor.fit(rows.context, rows.scaled)
     return fitted
 
 
