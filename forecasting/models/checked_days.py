@@ -17,6 +17,8 @@ from forecasting.models.week_layout import FloatArray
 
 _HOUR_S = 3600
 _APART_S = 12 * _HOUR_S
+CHECKED_S = (HOURS_A_DAY + BACK_AFTER_HOURS) * _HOUR_S + _APART_S
+"""No forecast of the past is made longer ago."""
 _PER_HOUR = 2
 """Slots of an hour that are looked at: a day has 48, as many as a verdict on a share of it needs."""
 

@@ -16,6 +16,7 @@ from forecasting.models.week_layout import FloatArray
 
 _DAY_S = 86400
 _WINDOWS_S = (900, 3600, 3 * 3600, _DAY_S, 7 * _DAY_S)
+LONGEST_WINDOW_S = max(_WINDOWS_S)
 _SHARE_WINDOWS_S = (3 * 3600, _DAY_S)
 _COMMON_WINDOWS_S, _COMMON_USUAL_S = (900, 3600, 3 * 3600, _DAY_S), 7 * _DAY_S
 _NEARBY_S = 3600

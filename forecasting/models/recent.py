@@ -63,8 +63,8 @@ class Past:
     """Everything that deviations ahead are read from, for some series of one layout.
 
     `base` (series, slots) is the weekly profile with special days in place, history and horizon alike, NaN where the
-    weekday has not been seen before; `special` (series, slots) marks its special days; `typical` (series, 1) is the
-    mean root of the whole history. `size` runs over the sizes of ordinary deviations. `common` is the past of a series
+    weekday has not been seen before; `special` (series, slots) marks its special days; `roots` (series, slots of
+    history) are those observed. `size` runs over the sizes of ordinary deviations. `common` is the past of a series
     that stands for all, None where these are few.
     """
 
@@ -77,8 +77,13 @@ class Past:
     ordinary_deviation: Running
     size: Running
     level: Running
-    typical: FloatArray
+    roots: FloatArray
     common: Past | None
+
+    @property
+    def typical(self) -> FloatArray:
+        """The mean root of the whole history, (series, 1); it is worked out when asked, since it seldom is."""
+        return _mean(self.roots)
 
 
 def past_of(
@@ -116,7 +121,7 @@ def past_of(
         ordinary,
         ordinary.alike(np.abs(off), np.isnan(off)),
         level,
-        _mean(roots),
+        roots,
         common,
     )
 

@@ -55,6 +55,15 @@ def to_counts(root: FloatArray) -> FloatArray:
     return np.maximum(counts, np.float32(0.0), out=counts)
 
 
+def counts_up_to(largest: np.float32, root: FloatArray) -> FloatArray:
+    """Events per slot of roots of any shape, cut at the largest; NaN stays NaN."""
+    # One array all the way: these are whole histories.
+    counts: FloatArray = root * np.float32(0.5)
+    counts *= counts
+    counts -= _OFFSET
+    return np.clip(counts, np.float32(0.0), largest, out=counts)
+
+
 @lru_cache(maxsize=1)
 def _poisson_roots() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     rates = np.concatenate([np.linspace(0.0, 4.0, 401), np.geomspace(4.05, 60.0, 200)])

@@ -21,11 +21,12 @@ from forecasting.fan_out import chosen_fan_out
 from forecasting.forecast import QUANTILES, QuantileForecast
 from forecasting.grid import Int64Array, SlotGrid
 from forecasting.load import BoolArray, LoadMatrix, Measure
-from forecasting.models.checked_days import CheckedDays
+from forecasting.models.checked_days import CHECKED_S, CheckedDays
 from forecasting.models.chunks import Part, chunks_of
 from forecasting.models.common_fall import common_falls, falling_now
 from forecasting.models.common_load import CommonLoads, common_past
 from forecasting.models.count_law import CERTAIN_BELOW, count_quantiles, count_weight
+from forecasting.models.features import LONGEST_WINDOW_S
 from forecasting.models.learnt import Centre, Learnt, SeriesLearnt, View, centre, upper_of, view
 from forecasting.models.level_breaks import LevelBreaks, level_breaks
 from forecasting.models.past_windows import past_windows
@@ -38,8 +39,8 @@ from forecasting.models.week_layout import FloatArray
 from forecasting.models.window_levels import learn_window_levels
 from forecasting.window_levels import WindowLevels
 
-_DAYS_KEPT = 12
-"""Days of the profile before the issue that a forecast and its check of the last two days read."""
+_KEPT_S = CHECKED_S + LONGEST_WINDOW_S
+"""How far back the profile is read: by features of the oldest forecast that is checked."""
 _PARTS = 5
 """Of a blend: borrowed, recent, boosted, counted, levelled."""
 _LEVEL_MODE_S = 28 * 86400
@@ -167,7 +168,7 @@ class TrainedSeasonalProfile:
         breaks = level_breaks(chunk, part.load, per_unit)
         roots = to_root(breaks.taken_out(part.load), per_unit)
         series = self.learnt.series
-        first_day = int(chunk.layout.day[max(0, slots - _DAYS_KEPT * 86400 // step_s)])
+        first_day = int(chunk.layout.day[max(0, slots - _KEPT_S // step_s)])
         seen = view(
             chunk,
             roots,
