@@ -7,32 +7,28 @@ secret: `history.source` refers to a source of the service's own configuration.
 
 from __future__ import annotations
 
-from datetime import date, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import Annotated, Literal, Self
 
-import holidays
 from pydantic import AfterValidator, Field, model_validator
 
-from forecasting.sources.protocol import SlotStatistic
-from scaler.policy.durations import check_divides_hour
-from scaler.policy.effects import EventEffect, factor_of, is_closed, like_of
+from scaler.policy.calendars import CalendarSpec
 from scaler.policy.fields import (
     Cron,
     Day,
     FieldsError,
     Instant,
+    Label,
     Pods,
     PodsAtLeastOne,
-    Share,
     Tenant,
     TimeZone,
 )
 from scaler.policy.fields import Name as Name
 from scaler.policy.fields import PolicyModel as PolicyModel
 from scaler.policy.fields import Seconds as Seconds
-from scaler.policy.words import did_you_mean, shown
+from scaler.policy.histories import HistorySpec
+from scaler.policy.words import shown
 
 
 class Mode(StrEnum):
@@ -41,193 +37,6 @@ class Mode(StrEnum):
     OBSERVE = "observe"
     ASSIST = "assist"
     PRIMARY = "primary"
-
-
-Query = Annotated[str, Field(min_length=1, max_length=10_000)]
-
-
-class RefusedSpec(PolicyModel):
-    """How refused calls are counted, so that what was asked for is learnt and not what a full fleet could carry."""
-
-    query: Query = Field(
-        examples=[
-            (
-                "(sum by (tenant) (rate(calls_refused_total[5m])) or 0 * sum by (tenant) (asterisk_channels_count))"
-                ' and on () (min(avg_over_time(up{job="proxy"}[5m])) >= 0.9)'
-            )
-        ]
-    )
-    """Query that yields every tenant's refused set-ups per second, zeros too: without a value the slot is a gap."""
-    holding_time: Seconds | None = Field(None, ge=1, le=86400, examples=["3m"])
-    """How long a call holds channels on average, its channels added up. `history.channels` needs this or the next."""
-    holding_time_query: Query | None = Field(
-        None,
-        examples=[
-            (
-                "sum by (tenant) (avg_over_time(asterisk_channels_count[1h]))"
-                " / sum by (tenant) (rate(asterisk_calls_sum[1h]))"
-            )
-        ],
-    )
-    """Query that yields the same in seconds for every tenant."""
-    retry_share: Share = Field(0.0, examples=[0.4])
-    """Share of the refused calls that were the next try of a caller who had been refused before. They are taken off."""
-
-    @model_validator(mode="after")
-    def _one_holding_time(self) -> Self:
-        if self.holding_time is not None and self.holding_time_query is not None:
-            raise FieldsError(
-                "the holding time is said twice; keep one (null drops what is inherited)",
-                "holdingTime",
-                "holdingTimeQuery",
-            )
-        return self
-
-
-class HistorySpec(PolicyModel):
-    """Where the load of the past is read."""
-
-    source: Name = Field("default", examples=["prometheus-main"])
-    """Name of a source in the service's configuration."""
-    channels: Query | None = Field(None, examples=["sum by (tenant) (asterisk_channels_count)"])
-    """Query that yields the channels in use of every tenant: PromQL, LogQL, or for a file source a column."""
-    call_rate: Query | None = Field(None, examples=["sum by (tenant) (rate(asterisk_calls_sum[5m]))"])
-    """Query that yields the call set-ups per second of every tenant."""
-    tenant_label: str = Field("tenant", min_length=1, max_length=200)
-    """Label of the query's result that names the tenant."""
-    completeness: Query | None = Field(None, examples=['avg by (tenant) (up{job="asterisk"})'])
-    """Query that yields, per tenant, the share of its targets that were up. A slot with too few is a gap."""
-    minimum_completeness: Share = 0.9
-    """Share of targets that must be up for a slot to count as observed."""
-    refused: RefusedSpec | None = None
-    """How refused calls are counted; the carried load alone is learnt when left out."""
-    statistic: SlotStatistic = SlotStatistic.MAXIMUM
-    """What the load of a slot is: the maximum drives capacity, the mean forecasts calmer.
-
-    A file source makes its slots by it; a PromQL or LogQL query has to yield it itself.
-    """
-    step: Seconds = Field(300, ge=60, le=3600)
-    """Width of a slot. It must divide an hour."""
-    look_back: Seconds = Field(8 * 7 * 86400, ge=86400, le=156 * 7 * 86400)
-    """How much history is fetched at first start and used for forecasts."""
-
-    @model_validator(mode="after")
-    def _step_divides_the_hour(self) -> Self:
-        try:
-            check_divides_hour(self.step)
-        except ValueError as error:
-            raise FieldsError(str(error), "step") from None
-        return self
-
-    @model_validator(mode="after")
-    def _refused_calls_can_become_channels(self) -> Self:
-        refused = self.refused
-        if refused is None or self.channels is None:
-            return self
-        if refused.holding_time is None and refused.holding_time_query is None:
-            raise FieldsError(
-                "channels needs to know how long a refused call would have held them; give refused.holdingTime "
-                "or refused.holdingTimeQuery",
-                "refused.holdingTime",
-                "refused.holdingTimeQuery",
-            )
-        return self
-
-
-Label = Annotated[str, Field(min_length=1, max_length=200)]
-
-
-class CalendarDays(PolicyModel):
-    """A local day, or a run of days, without business."""
-
-    name: Label = Field(examples=["Company outing"])
-    """What happens, for the explanation."""
-    first: Day = Field(alias="from", examples=["2026-12-24"])
-    """First local day."""
-    last: Day | None = Field(None, alias="to", examples=["2026-12-26"])
-    """Last local day; the same day when left out."""
-
-    @model_validator(mode="after")
-    def _ends_after_it_begins(self) -> Self:
-        if self.last is not None and not 0 <= (self.last - self.first).days <= 366:
-            raise FieldsError(f"{self.last} must lie on or after 'from' {self.first}, at most a year later", "to")
-        return self
-
-    @property
-    def days(self) -> tuple[date, ...]:
-        """Every local day of it."""
-        last = self.last or self.first
-        return tuple(self.first + timedelta(days=n) for n in range((last - self.first).days + 1))
-
-
-class CalendarEvent(CalendarDays):
-    """A local day, or a run of days, that follows no weekly habit."""
-
-    effect: EventEffect | None = Field(None, examples=["+40 %"])
-    """How large each of its days will be, if somebody knows.
-
-    `+40 %` or `-15 %` of the ordinary day; `like 2025-11-28`, as that day went beside its own ordinary level; `closed`.
-    Left out, or where the history does not reach back to the day it is like, it goes as earlier events did.
-    """
-
-    @model_validator(mode="after")
-    def _is_like_an_earlier_day(self) -> Self:
-        if self.like is not None and self.like >= self.first:
-            raise FieldsError(f"{self.like} does not lie before 'from' {self.first}; name an earlier day", "effect")
-        return self
-
-    @property
-    def factor(self) -> float | None:
-        """Its load as a multiple of the ordinary day's, where that is stated."""
-        return factor_of(self.effect)
-
-    @property
-    def like(self) -> date | None:
-        """The earlier day as which it is to go, where one is named."""
-        return like_of(self.effect)
-
-    @property
-    def is_closed(self) -> bool:
-        """Whether there will be no business."""
-        return is_closed(self.effect)
-
-
-@lru_cache(maxsize=1)
-def _countries() -> dict[str, list[str]]:
-    return holidays.list_supported_countries(include_aliases=True)
-
-
-class HolidaySpec(PolicyModel):
-    """Public holidays, by the codes of the `holidays` library."""
-
-    country: str = Field(examples=["US"])
-    """ISO 3166-1 alpha-2 code, like US."""
-    subdivision: str | None = Field(None, examples=["NY"])
-    """Subdivision code, like NY."""
-
-    @model_validator(mode="after")
-    def _known(self) -> Self:
-        supported = _countries()
-        if self.country not in supported:
-            near = did_you_mean(self.country, supported, list_up_to=0)
-            raise FieldsError(f"{shown(self.country)} is no known country; use an ISO code like 'US'.{near}", "country")
-        if self.subdivision is not None and self.subdivision not in supported[self.country]:
-            near = did_you_mean(self.subdivision, supported[self.country]) or " Leave it out."
-            raise FieldsError(f"{shown(self.subdivision)} is no subdivision of {self.country}.{near}", "subdivision")
-        return self
-
-
-class CalendarSpec(PolicyModel):
-    """The civil time in which the working day repeats."""
-
-    time_zone: TimeZone = Field("UTC", examples=["Europe/Berlin"])
-    """IANA time zone of the tenants."""
-    holidays: HolidaySpec | None = None
-    """Public holidays."""
-    events: tuple[CalendarEvent, ...] = Field((), max_length=1000)
-    """Days that follow no weekly habit."""
-    closures: tuple[CalendarDays, ...] = Field((), max_length=1000)
-    """Days without business."""
 
 
 class ForecastSpec(PolicyModel):

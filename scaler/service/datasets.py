@@ -15,7 +15,9 @@ from forecasting.calendar import CivilCalendar, SizedEvent
 from forecasting.load import Measure
 from forecasting.sources.protocol import HistoryQuery, RefusedCalls
 from scaler.core.fleets import FleetKey
-from scaler.policy.model import CalendarSpec, HistorySpec, PolicySpec, RefusedSpec
+from scaler.policy.calendars import CalendarSpec
+from scaler.policy.histories import HistorySpec, RefusedSpec
+from scaler.policy.model import PolicySpec
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import pytest
 from forecasting.load import Measure
 from forecasting.sources.protocol import RefusedCalls, SlotStatistic
 from scaler.core.fleets import FleetKey
-from scaler.policy.model import HistorySpec
+from scaler.policy.histories import HistorySpec
 from scaler.service import datasets
 from scaler.service.datasets import DatasetUse, dataset_uses, datasets_of
 from tests.scaler.core.made_up import policy

@@ -18,7 +18,8 @@ from forecasting.grid import SlotGrid
 from forecasting.load import Measure
 from scaler.core.fleets import FleetKey, FleetObservation, Pod, PodState
 from scaler.core.plan import Contribution, Explanation, Part, Plan
-from scaler.policy.model import CapacitySpec, HistorySpec, Mode, PolicySpec
+from scaler.policy.histories import HistorySpec
+from scaler.policy.model import CapacitySpec, Mode, PolicySpec
 from scaler.retirement.audit import AuditRecord, Outcome
 from scaler.retirement.evidence import ProvedEmpty, ReleaseEvidence
 from scaler.retirement.readings import Boot
