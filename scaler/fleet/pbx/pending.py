@@ -42,14 +42,14 @@ async def pending_work(pod: PodTarget, settings: PendingWork | None) -> tuple[st
 async def _printed(command: Sequence[str], pod: PodTarget) -> bytes:
     """What a command prints that ends well."""
     async with _started(command, pod) as running:
-        await running.is_over
+        await running.silence
     if running.ended_with != 0:
         raise NotToldError(Doubt.UNREADABLE, f"pending work: {command[0]} ended with {running.ended_with}")
     return bytes(running.printed)
 
 
 class _Running(asyncio.SubprocessProtocol):
-    """A command that runs: what it printed, and when it is over.
+    """A command that runs: what it printed, `silence` when all is printed, `end` when its process has ended.
 
     `asyncio.subprocess` would keep its pipe open, and `wait` waiting, for as long as anybody holds the other end: a
     child that went its own way, or a command that is ended while more lies in the pipe than is read at once.
@@ -58,9 +58,8 @@ class _Running(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.printed = bytearray()
-        self.is_over: asyncio.Future[None] = loop.create_future()
-        """Done when it has ended and nobody can print any more."""
-        self.is_ended: asyncio.Future[None] = loop.create_future()
+        self.silence: asyncio.Future[None] = loop.create_future()
+        self.end: asyncio.Future[None] = loop.create_future()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.SubprocessTransport, transport)
@@ -69,42 +68,60 @@ class _Running(asyncio.SubprocessProtocol):
     def ended_with(self) -> int | None:
         return self.transport.get_returncode()
 
+    @property
+    def has_told_all(self) -> bool:
+        return self.silence.done() and not self.silence.cancelled() and self.silence.exception() is None
+
     def pipe_data_received(self, fd: int, data: bytes) -> None:  # noqa: ARG002
         self.printed += data
-        if len(self.printed) > LONGEST_ANSWER and not self.is_over.done():
-            self.is_over.set_exception(TooLongError(f"more than {LONGEST_ANSWER:,} bytes"))
+        if len(self.printed) > LONGEST_ANSWER and not self.silence.done():
+            self.silence.set_exception(TooLongError(f"more than {LONGEST_ANSWER:,} bytes"))
 
     def process_exited(self) -> None:
-        self.is_ended.set_result(None)
+        self.end.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        if not self.is_over.done():
-            self.is_over.set_result(None)
+        if not self.silence.done():
+            self.silence.set_result(None)
 
 
 @asynccontextmanager
 async def _started(command: Sequence[str], pod: PodTarget) -> AsyncIterator[_Running]:
-    """A command that runs, in a group of its own. Left before it has ended, it is ended with all of its group."""
+    """A command that runs, in a group of its own. Left before it has told all, it is ended with all of its group."""
     given = {name: os.environ[name] for name in _ALSO_GIVEN if name in os.environ}
-    transport, running = await asyncio.get_running_loop().subprocess_exec(
-        _Running,
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.DEVNULL,
-        env=given
-        | {"CALLTIDE_POD": pod.name, "CALLTIDE_POD_NAMESPACE": pod.namespace, "CALLTIDE_POD_ADDRESS": pod.address},
-        start_new_session=True,
+    starting = asyncio.ensure_future(
+        asyncio.get_running_loop().subprocess_exec(
+            _Running,
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=given
+            | {"CALLTIDE_POD": pod.name, "CALLTIDE_POD_NAMESPACE": pod.namespace, "CALLTIDE_POD_ADDRESS": pod.address},
+            start_new_session=True,
+        )
     )
     try:
+        # Cancelled while it starts it would be waited for, however long it runs.
+        _, running = await asyncio.shield(starting)
         yield running
     finally:
-        if running.ended_with is None:
-            with suppress(ProcessLookupError):
-                os.killpg(transport.get_pid(), signal.SIGKILL)
-        transport.close()
-        # One that the kernel holds would be waited for in vain: it is reaped whenever it ends.
-        await asyncio.wait([running.is_ended], timeout=_REAPED_WITHIN_S)
+        # To start takes the loop a few turns, whatever is started.
+        await asyncio.wait([starting])
+        if not starting.cancelled() and starting.exception() is None:
+            await _leave(starting.result()[1])
+
+
+async def _leave(running: _Running) -> None:
+    """Close the pipe of a command, and end it with its group unless it has told all."""
+    # One that runs as somebody else may not be ended; the question ends all the same.
+    if not running.has_told_all:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(running.transport.get_pid(), signal.SIGKILL)
+    with suppress(PermissionError):
+        running.transport.close()
+    # One that the kernel holds would be waited for in vain: it is reaped whenever it ends.
+    await asyncio.wait([running.end], timeout=_REAPED_WITHIN_S)
 
 
 def names(told: object) -> tuple[str, ...]:

@@ -6,9 +6,11 @@ import asyncio
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from pydantic import ValidationError
 
@@ -157,26 +159,105 @@ def test_a_command_that_is_not_there_makes_no_reading(ask: Ask) -> None:
     run(body)
 
 
-def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
-    lives = [tmp_path / "command", tmp_path / "its child"]
-    for pipe in lives:
-        os.mkfifo(pipe)
-    holds = "import sys, time; held = open(sys.argv[1], 'wb', buffering=0); held.write(b'.'); time.sleep(600)"
-    script = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {holds!r}, sys.argv[2]]); {holds}"
+HOLDS = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
+"""Tells its number into a pipe, and stays."""
+CHILD = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {HOLDS!r}, sys.argv[1]]"
 
-    async def body() -> None:
-        asked = asyncio.create_task(pending_work(POD, command(script, *map(str, lives))))
-        # Each has a pipe open, which is at its end when whoever holds it is gone.
-        pipes = [await asyncio.to_thread(pipe.open, "rb", buffering=0) for pipe in lives]
-        assert [await asyncio.to_thread(pipe.read, 1) for pipe in pipes] == [b".", b"."]
-        asked.cancel()
-        assert [await asyncio.to_thread(pipe.read, 1) for pipe in pipes] == [b"", b""]
-        for pipe in pipes:
-            pipe.close()
-        with pytest.raises(asyncio.CancelledError):
-            await asked
 
-    run(body)
+async def told_into(pipe: Path, asked: asyncio.Task[object]) -> int:
+    """The number that a process tells into a pipe while the question is open."""
+    telling = asyncio.ensure_future(asyncio.to_thread(pipe.read_text))
+    await asyncio.wait([telling, asked], return_when=asyncio.FIRST_COMPLETED)
+    if not telling.done():
+        # Nobody will tell any more: whoever reads would do so for ever.
+        pipe.open("w").close()
+        raise AssertionError(f"not told: {asked}")
+    return int(await telling)
+
+
+async def is_cancelled(asked: asyncio.Task[object]) -> None:
+    asked.cancel()
+    assert await asyncio.wait([asked], timeout=60) == ({asked}, set())
+    assert asked.cancelled()
+
+
+def gone(pid: int) -> bool:
+    """Whether a process that was ended is gone, as soon as it is."""
+    with suppress(psutil.NoSuchProcess):
+        process = psutil.Process(pid)
+        for _ in range(600):
+            if process.status() == psutil.STATUS_ZOMBIE:
+                return True
+            with suppress(psutil.TimeoutExpired):
+                process.wait(0.1)
+        return False
+    return True
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Path:
+    os.mkfifo(tmp_path / "pipe")
+    return tmp_path / "pipe"
+
+
+@pytest.mark.parametrize("body", [HOLDS, f"{CHILD}); import time; time.sleep(600)", f"{CHILD})"])
+def test_a_command_that_does_not_end_is_ended_with_all_that_it_started(pipe: Path, body: str) -> None:
+    async def scene() -> None:
+        asked = asyncio.create_task(pending_work(POD, command(body, str(pipe))))
+        pid = await told_into(pipe, asked)
+        await is_cancelled(asked)
+        assert await asyncio.to_thread(gone, pid)
+
+    run(scene)
+
+
+def test_a_command_is_ended_with_all_that_it_started_while_it_starts(pipe: Path) -> None:
+    async def scene() -> None:
+        body = f"{CHILD}); import time; time.sleep(600)"
+        asked = asyncio.create_task(pending_work(POD, command(body, str(pipe))))
+        while not any(str(pipe) in child.cmdline() for child in psutil.Process().children()):
+            assert not asked.done()
+            await asyncio.sleep(0)
+        # It runs, and the loop has not turned since: here it stands still until there is a child too.
+        child = int(pipe.read_text())  # noqa: ASYNC240
+        await is_cancelled(asked)
+        assert await asyncio.to_thread(gone, child)
+
+    run(scene)
+
+
+def test_a_child_that_went_its_own_way_holds_nobody_up(pipe: Path) -> None:
+    async def scene() -> None:
+        asked = asyncio.create_task(
+            pending_work(POD, command(f"{CHILD}, start_new_session=True); import time; time.sleep(600)", str(pipe)))
+        )
+        child = await told_into(pipe, asked)
+        try:
+            await is_cancelled(asked)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+    run(scene)
+
+
+def test_a_command_that_nobody_may_end_holds_nobody_up(pipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    kill = os.kill
+    monkeypatch.setattr("os.killpg", denied)
+    monkeypatch.setattr("subprocess.Popen.kill", denied)
+
+    async def scene() -> None:
+        asked = asyncio.create_task(pending_work(POD, command(HOLDS, str(pipe))))
+        pid = await told_into(pipe, asked)
+        try:
+            await is_cancelled(asked)
+        finally:
+            kill(pid, signal.SIGKILL)
+            assert await asyncio.to_thread(gone, pid)
+
+    run(scene)
 
 
 @pytest.mark.parametrize(
@@ -191,23 +272,3 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(tmp_path: Path) 
 def test_who_tells_is_an_address_or_a_command(written: dict[str, Any], why: str) -> None:
     with pytest.raises(ValidationError, match=why):
         PendingWork.model_validate(written)
-
-
-def test_a_child_that_went_its_own_way_holds_nobody_up(tmp_path: Path) -> None:
-    life = tmp_path / "its child"
-    os.mkfifo(life)
-    holds = "import os, sys, time; open(sys.argv[1], 'w').write(str(os.getpid())); time.sleep(600)"
-    started = f"subprocess.Popen([sys.executable, '-c', {holds!r}, sys.argv[1]], start_new_session=True)"
-    script = f"import subprocess, sys, time; {started}; time.sleep(600)"
-
-    async def body() -> None:
-        asked = asyncio.create_task(pending_work(POD, command(script, str(life))))
-        child = int(await asyncio.to_thread(life.read_text))
-        try:
-            asked.cancel()
-            assert await asyncio.wait([asked], timeout=60) == ({asked}, set())
-            assert asked.cancelled()
-        finally:
-            os.kill(child, signal.SIGKILL)
-
-    run(body)
