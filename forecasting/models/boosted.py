@@ -130,7 +130,7 @@ class BoostedLaw:
         self, context: FloatArray, horizon: Int64Array, level: Int64Array, table: ResidualLaw, wanted: tuple[float, ...]
     ) -> FloatArray:
         """What to add to the table's scaled quantiles: (rows, wanted), for context (rows, features)."""
-        told = np.mean([_told(fold, context) for fold in self.models], axis=0)
+        told = np.mean([_told(levels, context) for levels in self.models], axis=0)
         found = in_order(told.astype(np.float32) + self.offsets)
         found -= table.quantiles(horizon, level, LEVELS)
         found *= self.shares[HORIZON_GROUPS[horizon], level][:, None]

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from forecasting.grid import Int64Array
-from forecasting.models.recent import Past, mean_before
+from forecasting.models.recent import UNREST_S, Past, mean_before
 from forecasting.models.week_layout import FloatArray
 
 _DAY_S = 86400
 _WINDOWS_S = (900, 3600, 3 * 3600, _DAY_S, 7 * _DAY_S)
-LONGEST_WINDOW_S = max(_WINDOWS_S)
 _SHARE_WINDOWS_S = (3 * 3600, _DAY_S)
 _COMMON_WINDOWS_S, _COMMON_USUAL_S = (900, 3600, 3 * 3600, _DAY_S), 7 * _DAY_S
+LONGEST_WINDOW_S = max(*_WINDOWS_S, *_COMMON_WINDOWS_S, _COMMON_USUAL_S, *UNREST_S)
+"""No origin looks further back than this for what is off."""
 _NEARBY_S = 3600
 VARYING = ("day group", "newer weeks", "older weeks", "yesterday")
 ALIKE = tuple(f"mean {window_s} s" for window_s in _WINDOWS_S)
@@ -78,7 +79,7 @@ def features_of(past: Past, origins: Int64Array, targets: Int64Array) -> Feature
     base = past.base[:, targets]
     if np.isnan(base).any():
         other = profile.daily[:, day[:, None], 1 - group, slot_of_day]
-        fallback = np.where(np.isnan(daily), np.where(np.isnan(other), past.typical[:, :, None], other), daily)
+        fallback = np.where(np.isnan(daily), np.where(np.isnan(other), past.typical()[:, :, None], other), daily)
         base = np.where(np.isnan(base), fallback, base)
     varying = np.empty((*base.shape, len(VARYING)), dtype=np.float32)
     cell = layout.cell[targets] - first_day * layout.slots_per_day

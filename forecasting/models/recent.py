@@ -12,7 +12,7 @@ from forecasting.load import BoolArray
 from forecasting.models.week_layout import Float64Array, FloatArray, WeekLayout
 from forecasting.models.weekly_profile import WeeklyProfile
 
-_UNREST_S = (3600, 3 * 3600, 86400, 7 * 86400)
+UNREST_S = (3600, 3 * 3600, 86400, 7 * 86400)
 UNREST_DAY = 2
 """Which of these windows is a day."""
 
@@ -80,9 +80,8 @@ class Past:
     roots: FloatArray
     common: Past | None
 
-    @property
     def typical(self) -> FloatArray:
-        """The mean root of the whole history, (series, 1); it is worked out when asked, since it seldom is."""
+        """The mean root of the whole history, (series, 1); worked out when asked, since it seldom is."""
         return _mean(self.roots)
 
 
@@ -147,5 +146,5 @@ def mean_before(running: Running, origins: Int64Array, window_s: int, step_s: in
 
 def unrest(past: Past, origins: Int64Array) -> FloatArray:
     """Mean size of the deviations in some windows before each origin: (series, origins, windows), root scale."""
-    windows = [mean_before(past.size, origins, window_s, past.layout.step_s) for window_s in _UNREST_S]
+    windows = [mean_before(past.size, origins, window_s, past.layout.step_s) for window_s in UNREST_S]
     return np.stack(windows, axis=-1)

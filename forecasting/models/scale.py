@@ -56,7 +56,7 @@ def to_counts(root: FloatArray) -> FloatArray:
 
 
 def counts_up_to(largest: np.float32, root: FloatArray) -> FloatArray:
-    """Events per slot of roots of any shape, cut at the largest; NaN stays NaN."""
+    """Events per slot of roots that were seen, so at least `ZERO`, cut at the largest. Any shape; NaN stays NaN."""
     # One array all the way: these are whole histories.
     counts: FloatArray = root * np.float32(0.5)
     counts *= counts

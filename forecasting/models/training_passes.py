@@ -203,7 +203,7 @@ def _collect(
     hours = [hour_of_day(layout.time.slot_of_day[half.targets(slots)], layout.slots_per_day) for half in halves]
     flat = np.concatenate([residual.reshape(residual.shape[0], -1) for residual in residuals], axis=1)
     weights = np.concatenate([np.repeat(half.weights(slots), half.leads.size) for half in halves])
-    spread = hourly_spread(flat, np.concatenate([hour.ravel() for hour in hours]), weights, seen.past.typical[:, 0])
+    spread = hourly_spread(flat, np.concatenate([hour.ravel() for hour in hours]), weights, seen.past.typical()[:, 0])
     for half, residual, hour, forecast in zip(halves, residuals, hours, forecasts, strict=True):
         scaled = (residual / spread[:, hour]).astype(np.float32)
         counts.add(scaled, horizon_class(half.leads_s), level_class(forecast), half.weights(slots)[:, None])

@@ -177,6 +177,19 @@ def test_refreshes_slot_by_slot_forecast_what_one_over_the_longer_history_does(l
     assert (found.trust, found.trust_reasons) == (once.trust, once.trust_reasons)
 
 
+@pytest.mark.parametrize("left", range(0, 2 * SLOTS_PER_DAY, SLOTS_PER_DAY // 3))
+def test_nobody_reads_what_lies_before_the_days_that_are_kept(learnt, left):
+    history, model = learnt
+    refreshed = _until(history, left)
+    found = model.forecast(refreshed, CLOCKS[:TAME], refreshed.grid.after(48))
+    with pytest.MonkeyPatch.context() as everything:
+        everything.setattr("forecasting.models.seasonal_profile._KEPT_S", 40 * DAY_S)
+        longer = model.forecast(refreshed, CLOCKS[:TAME], refreshed.grid.after(48))
+    # Sums that begin elsewhere round elsewhere.
+    np.testing.assert_allclose(found.values, longer.values, rtol=1e-5)
+    assert (found.trust, found.trust_reasons) == (longer.trust, longer.trust_reasons)
+
+
 def test_the_falls_of_a_history_are_those_of_the_calendars_that_are_asked_for(learnt):
     history, _ = learnt
     falls = common_falls(history, CLOCKS[:TAME])
