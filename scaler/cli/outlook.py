@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from forecasting.load import fleet_sums
 from forecasting.models.common_fall import common_falls, falls_of_sums
 from forecasting.outlook.weekly import MOST_WEEKS, Outlook, weekly_outlook
 from forecasting.sources.settings import FileKind
@@ -25,7 +24,7 @@ from scaler.cli.history_file import (
     ValueColumn,
     tenants_asked,
 )
-from scaler.cli.history_sum import name_of_sum
+from scaler.cli.history_sum import sum_of
 from scaler.cli.outlook_chart import outlook_page
 from scaler.cli.outlook_report import outlook_document, print_outlook
 from scaler.cli.output import chart_page, ends_well, notice, print_json, result, write_chart
@@ -73,9 +72,9 @@ def outlook(
         each = weekly_outlook(load, calendars, weeks, falls=falls)
         total = None
         if len(shown) > 1:
-            members = {name_of_sum(load, len(shown)): shown}
-            of_sum = falls_of_sums(falls, load, members)
-            total = weekly_outlook(fleet_sums(load, members), calendars[:1], weeks, falls=of_sum)
+            summed = sum_of(load, shown)
+            of_sum = falls_of_sums(falls, load, {summed.series[0]: shown})
+            total = weekly_outlook(summed, calendars[:1], weeks, falls=of_sum)
     _tell(each, total, shown, tenant is not None, as_json)
     if chart is not None:
         write_chart(chart, outlook_page(each if total is None else total, shown[0] if total is None else None))

@@ -74,6 +74,19 @@ def test_a_tenant_of_a_month_is_cold_and_has_no_path(document):
     assert young["past"]["mean"][-1] > 0
 
 
+def test_who_has_left_is_no_part_of_the_weeks_ahead_of_the_sum(tmp_path):
+    grid = days_before("2026-06-08", 7 * WEEKS, zone=ZONE)
+    rates = office_rates(grid, ZONE) * np.array([[1.0], [0.5]])
+    values = np.random.default_rng(1).poisson(rates).astype(np.float32)
+    values[1, -16 * 24 :] = np.nan
+    file = _write(tmp_path / "left.parquet", matrix(grid, values))
+    ran = _run("outlook", "--history", file, "--tz", ZONE, "--json")
+    assert ran.exit_code == 0, ran.stderr
+    told = json.loads(ran.stdout)
+    stays = told["series"]["tenant-0"]["mean"]["0.5"]
+    assert told["sum"]["mean"]["0.5"] == pytest.approx(stays, rel=0.02)
+
+
 def test_the_tables_show_the_sum_by_week_and_each_tenant_in_a_line(file):
     ran = _run("outlook", "--history", file, "--tz", ZONE, "--weeks", 4)
     assert ran.exit_code == 0, ran.stderr
