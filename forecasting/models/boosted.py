@@ -187,6 +187,7 @@ def _one_thread() -> AbstractContextManager[object]:
 
 def _grown(rows: ResidualRows) -> tuple[_Regressor, ...]:
     """Trees for each level."""
+    # Looked for once, before several threads would at the same time.
     _trees()
     with ThreadPoolExecutor(_AT_ONCE) as threads:
         return tuple(threads.map(partial(_fit, rows), LEVELS))

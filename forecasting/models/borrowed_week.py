@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 
 from forecasting.load import BoolArray
-from forecasting.models.scale import ZERO, counts_up_to, poisson_rate
+from forecasting.models.scale import ZERO, poisson_rate, to_counts
 from forecasting.models.shapes import LARGEST_COUNT, Shaped, WeeklyShapes, own_habits, shaped_rate
 from forecasting.models.week_layout import FloatArray
 from forecasting.models.weekly_profile import WEEKLY_FADE, weekly_sums
@@ -27,6 +27,7 @@ _MIDWEEK_BELOW = np.float32(2.0)
 _LARGEST_RELATIVE_DOUBT = np.float32(1.0)
 _TABLED_RATE = np.float32(60.0)
 _RATE_ROOT_STEP = 0.002
+_LARGEST_ROOT = np.float32(2.0) * np.sqrt(LARGEST_COUNT)
 _ROWS_AT_ONCE = 16
 
 
@@ -59,7 +60,7 @@ def borrowed_week(
     rows = np.flatnonzero((share > 0) | np.isnan(own).any(axis=(1, 2)))
     level, doubt = own.copy(), np.zeros_like(own)
     if rows.size:
-        counts = counts_up_to(LARGEST_COUNT, ordinary[rows])
+        counts = to_counts(ordinary[rows], _LARGEST_ROOT)
         sums, weights = weekly_sums(counts, first_week) if until_now else _a_week_older(counts, first_week)
         if now.any():
             _add_newest_week(ordinary[rows], sums, weights, now[rows], first_week)
@@ -116,7 +117,7 @@ def _add_newest_week(
     if newest.size == 0 or newest[-1] < first_week:
         return
     week, at = int(newest[-1]), int(newest[-1]) - first_week
-    counts = np.where(known[rows, week], counts_up_to(LARGEST_COUNT, ordinary[rows, week]), np.float32(0.0))
+    counts = np.where(known[rows, week], to_counts(ordinary[rows, week], _LARGEST_ROOT), np.float32(0.0))
     sums[rows, at] = WEEKLY_FADE * sums[rows, at] + counts
     weights[rows, at] = WEEKLY_FADE * weights[rows, at] + known[rows, week]
 

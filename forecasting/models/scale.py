@@ -43,25 +43,17 @@ def to_root(load: FloatArray, per_unit: float) -> FloatArray:
     return root
 
 
-def to_counts(root: FloatArray) -> FloatArray:
-    """Events per slot of an Anscombe root, never negative. Any shape.
+def to_counts(root: FloatArray, largest_root: np.float32 = LARGEST_ROOT) -> FloatArray:
+    """Events per slot of an Anscombe root, never negative; larger roots are cut. Any shape; NaN stays NaN.
 
     The plain inverse: it takes medians to medians, and quantiles to quantiles.
     """
-    counts: FloatArray = np.clip(root, np.float32(ZERO), LARGEST_ROOT)
+    # One array all the way: these are whole histories, or all cells of a forecast.
+    counts: FloatArray = np.clip(root, np.float32(ZERO), largest_root)
     counts /= np.float32(2.0)
     counts *= counts
     counts -= _OFFSET
     return np.maximum(counts, np.float32(0.0), out=counts)
-
-
-def counts_up_to(largest: np.float32, root: FloatArray) -> FloatArray:
-    """Events per slot of roots that were seen, so at least `ZERO`, cut at the largest. Any shape; NaN stays NaN."""
-    # One array all the way: these are whole histories.
-    counts: FloatArray = root * np.float32(0.5)
-    counts *= counts
-    counts -= _OFFSET
-    return np.clip(counts, np.float32(0.0), largest, out=counts)
 
 
 @lru_cache(maxsize=1)

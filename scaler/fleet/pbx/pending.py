@@ -20,6 +20,7 @@ MOST_NAMED = 5
 _ALSO_GIVEN = ("PATH", "LANG", "TZ")
 """What a command finds of calltide's own environment: passwords are in the rest."""
 _REAPED_WITHIN_S = 1.0
+"""So long a question may outlast its deadline: whoever was killed ends at once, unless the kernel holds it."""
 
 
 async def pending_work(pod: PodTarget, settings: PendingWork | None) -> tuple[str, ...]:

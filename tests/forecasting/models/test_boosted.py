@@ -13,12 +13,9 @@ TABLE = ResidualCounts().law()
 """Without a residual seen, the table is the normal law's."""
 
 
-FEW_OR_MANY = pytest.mark.parametrize("most_rows", [MOST_ROWS, ROWS], indirect=True)
-"""Fewer rows than training takes, and as many."""
-
-
-@pytest.fixture
+@pytest.fixture(params=[MOST_ROWS, ROWS])
 def most_rows(request, monkeypatch):
+    """Fewer rows than training takes, and as many."""
     monkeypatch.setattr("forecasting.models.boosted.MOST_ROWS", request.param)
     return request.param
 
@@ -54,7 +51,6 @@ def pinball(actual, lines):
     return float(np.maximum(np.array(LEVELS) * short, (np.array(LEVELS) - 1) * short).sum(axis=1).mean())
 
 
-@FEW_OR_MANY
 @pytest.mark.usefixtures("most_rows")
 def test_an_hour_that_the_table_gets_wrong_is_lifted_and_the_others_stay():
     law = learn_boosted(rows_of(*a_sample(1, 3.0)), TABLE)
@@ -65,7 +61,6 @@ def test_an_hour_that_the_table_gets_wrong_is_lifted_and_the_others_stay():
     assert lines[~at_nine, 0].mean() == pytest.approx(0.0, abs=0.1)
 
 
-@FEW_OR_MANY
 @pytest.mark.usefixtures("most_rows")
 def test_each_line_covers_on_weeks_that_were_not_seen_what_it_promises():
     law = learn_boosted(rows_of(*a_sample(3, 3.0)), TABLE)
@@ -74,7 +69,6 @@ def test_each_line_covers_on_weeks_that_were_not_seen_what_it_promises():
     np.testing.assert_allclose(covered, LEVELS, atol=0.012)
 
 
-@FEW_OR_MANY
 @pytest.mark.usefixtures("most_rows")
 def test_where_there_is_nothing_to_find_the_loss_is_that_of_the_table():
     law = learn_boosted(rows_of(*a_sample(5, 0.0)), TABLE)
@@ -82,7 +76,6 @@ def test_where_there_is_nothing_to_find_the_loss_is_that_of_the_table():
     assert pinball(fresh.scaled, corrected(law, fresh)) <= 1.005 * pinball(fresh.scaled, corrected(None, fresh))
 
 
-@FEW_OR_MANY
 @pytest.mark.usefixtures("most_rows")
 def test_a_pattern_of_one_week_that_no_other_week_has_is_not_believed():
     rng = np.random.default_rng(7)
@@ -96,7 +89,6 @@ def test_a_pattern_of_one_week_that_no_other_week_has_is_not_believed():
     assert law is None or law.shares[0, 0] <= 0.5
 
 
-@FEW_OR_MANY
 def test_of_many_rows_one_set_of_trees_speaks_that_has_seen_them_all(most_rows):
     law = learn_boosted(rows_of(*a_sample(1, 3.0)), TABLE)
     assert (len(law.models) == 1) == (most_rows == ROWS)
